@@ -1,0 +1,205 @@
+//! One actor per resource whose policy has to be looked at. Its mailbox holds request ids, not edits: while a turn is
+//! in flight arriving ids wait, and the next turn takes them all (group commit, with no delay when idle).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use curfew_core::id::{RequestId, WriteId};
+use curfew_core::resource::Resource;
+use curfew_ports::ResourceRecord;
+use tokio_util::task::TaskTracker;
+
+use crate::context::Context;
+use crate::queue::{BACKOFF_MAX, exponential, jittered};
+use crate::turn::{self, Batch, TurnEnd};
+
+/// The first delay after a lost race for the policy: long enough for the other writer to finish.
+const CONFLICT_BACKOFF_FIRST: Duration = Duration::from_millis(25);
+
+/// The longest delay after lost races: a policy that somebody rewrites all the time is still ours to write.
+const CONFLICT_BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// The first delay after a failed read or write.
+const FAILURE_BACKOFF_FIRST: Duration = Duration::from_millis(250);
+
+/// How often a resource is read while a write without an answer may still land, and how long after that.
+pub(crate) const UNANSWERED_READ_EVERY: Duration = Duration::from_mins(1);
+const UNANSWERED_WATCH: Duration = Duration::from_mins(5);
+
+/// The mailboxes of all resources that this process knows of.
+pub(crate) struct Actors {
+    mailboxes: Mutex<HashMap<Resource, Mailbox>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    batch: Batch,
+    is_running: bool,
+    conflicts: u32,
+    failures: u32,
+    read_at: Option<Duration>,
+    /// Writes whose end is not known, with the etag that each is conditional on.
+    unanswered: BTreeMap<WriteId, String>,
+    watch_until: Option<Duration>,
+    /// Fences that were refused, with the policy's etag then: not tried again on the very same policy.
+    refused_fences: BTreeMap<RequestId, String>,
+}
+
+impl Actors {
+    pub(crate) fn new() -> Self {
+        Self { mailboxes: Mutex::default(), tasks: TaskTracker::new() }
+    }
+
+    /// Puts ids into the resource's mailbox and wakes its actor.
+    pub(crate) fn submit(&self, context: &Arc<Context>, resource: &Resource, batch: Batch) {
+        let is_running = {
+            let mut all = self.lock();
+            let mailbox = all.entry(resource.clone()).or_default();
+            mailbox.batch.join(batch);
+            std::mem::replace(&mut mailbox.is_running, true)
+        };
+        if !is_running {
+            self.tasks.spawn(run(context.clone(), resource.clone()));
+        }
+    }
+
+    /// Takes in what the store says of resources that were written before.
+    pub(crate) fn register(&self, record: ResourceRecord) {
+        let mut all = self.lock();
+        let mailbox = all.entry(record.resource).or_default();
+        mailbox
+            .unanswered
+            .extend(record.intents.into_iter().map(|(write, intent)| (write, intent.etag)));
+    }
+
+    /// Resources that are due for a read.
+    pub(crate) fn due(
+        &self,
+        now: Duration,
+        live: &BTreeSet<Resource>,
+        every: (Duration, Duration),
+    ) -> Vec<Resource> {
+        let (live_every, settled_every) = every;
+        let interval = |resource: &Resource, mailbox: &Mailbox| {
+            if !mailbox.unanswered.is_empty()
+                || mailbox.watch_until.is_some_and(|until| now < until)
+            {
+                UNANSWERED_READ_EVERY
+            } else if live.contains(resource) {
+                live_every
+            } else {
+                settled_every
+            }
+        };
+        let mut all = self.lock();
+        for resource in live {
+            all.entry(resource.clone()).or_default();
+        }
+        let is_due = |resource: &Resource, mailbox: &Mailbox| {
+            mailbox.read_at.is_none_or(|at| now.saturating_sub(at) >= interval(resource, mailbox))
+        };
+        all.iter()
+            .filter(|(resource, mailbox)| is_due(resource, mailbox))
+            .map(|(resource, _)| resource.clone())
+            .collect()
+    }
+
+    /// Notes a read of the policy; gives the writes that it shows to be over.
+    pub(crate) fn was_read(&self, resource: &Resource, etag: &str, now: Duration) -> Vec<WriteId> {
+        let mut all = self.lock();
+        let mailbox = all.entry(resource.clone()).or_default();
+        mailbox.read_at = Some(now);
+        mailbox.failures = 0;
+        // A write that is conditional on another etag can no longer land.
+        let over: Vec<WriteId> = mailbox
+            .unanswered
+            .iter()
+            .filter(|(_, on)| *on != etag)
+            .map(|(write, _)| write.clone())
+            .collect();
+        mailbox.unanswered.retain(|_, on| on == etag);
+        if !over.is_empty() {
+            mailbox.watch_until = Some(now.saturating_add(UNANSWERED_WATCH));
+        }
+        over
+    }
+
+    pub(crate) fn went_unanswered(&self, resource: &Resource, write: WriteId, etag: String) {
+        self.lock().entry(resource.clone()).or_default().unanswered.insert(write, etag);
+    }
+
+    pub(crate) fn refused_fence(&self, resource: &Resource, id: RequestId, etag: String) {
+        self.lock().entry(resource.clone()).or_default().refused_fences.insert(id, etag);
+    }
+
+    /// Whether a fence of this request was refused on exactly this policy.
+    pub(crate) fn is_refused_fence(&self, resource: &Resource, id: &RequestId, etag: &str) -> bool {
+        let all = self.lock();
+        all.get(resource)
+            .and_then(|mailbox| mailbox.refused_fences.get(id))
+            .is_some_and(|on| on == etag)
+    }
+
+    /// Waits until every turn is over.
+    pub(crate) async fn wait(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The next batch; `None`, and no longer running, if there is none.
+    fn take(&self, resource: &Resource, stopping: bool) -> Option<Batch> {
+        let mut all = self.lock();
+        let mailbox = all.get_mut(resource)?;
+        if stopping || mailbox.batch.is_empty() {
+            mailbox.is_running = false;
+            return None;
+        }
+        Some(std::mem::take(&mut mailbox.batch))
+    }
+
+    /// Notes how a turn ended; gives the delay before the next one.
+    fn ended(&self, resource: &Resource, end: TurnEnd, bits: [u8; 16]) -> Duration {
+        let mut all = self.lock();
+        let mailbox = all.entry(resource.clone()).or_default();
+        match end {
+            TurnEnd::Done => {
+                mailbox.conflicts = 0;
+                mailbox.failures = 0;
+                Duration::ZERO
+            }
+            TurnEnd::Conflict(batch) => {
+                mailbox.batch.join(batch);
+                mailbox.conflicts = mailbox.conflicts.saturating_add(1);
+                jittered(
+                    exponential(CONFLICT_BACKOFF_FIRST, CONFLICT_BACKOFF_MAX, mailbox.conflicts),
+                    bits,
+                )
+            }
+            TurnEnd::Failed { batch, wait_at_least } => {
+                mailbox.batch.join(batch);
+                mailbox.failures = mailbox.failures.saturating_add(1);
+                let delay = exponential(FAILURE_BACKOFF_FIRST, BACKOFF_MAX, mailbox.failures);
+                jittered(delay, bits).max(wait_at_least.min(BACKOFF_MAX))
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Resource, Mailbox>> {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn run(context: Arc<Context>, resource: Resource) {
+    while let Some(batch) = context.actors.take(&resource, context.stop.is_cancelled()) {
+        let end = turn::take(&context, &resource, batch).await;
+        let delay = context.actors.ended(&resource, end, context.ports.entropy.bits());
+        if !delay.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = context.stop.cancelled() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Looks at the world for one decision. A failed look-up is a value; what is not needed is not asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use curfew_core::World;
+use curfew_core::chain::Chain;
+use curfew_core::eligible::{EligibleBinding, offers};
+use curfew_core::entry::{ActKind, Entry};
+use curfew_core::id::{Digest, Nonce};
+use curfew_core::judge::{self, Eligibility, Evidence};
+use curfew_core::observe::ObservedBindings;
+use curfew_core::principal::Email;
+use curfew_core::request::{Rejection, Request};
+use curfew_core::resource::Resource;
+use curfew_core::role::{Role, permissions_hash};
+use curfew_core::spec::Spec;
+use curfew_core::world::{Answered, Observed, Standing, Unanswered};
+use curfew_ports::PortError;
+use futures_util::future::{join_all, try_join_all};
+
+use crate::context::{Context, Ports};
+use crate::settings::Operators;
+use crate::shared::Shared;
+
+/// Live look-ups, shared by everybody who asks the same within five seconds.
+pub(crate) struct Lookups {
+    ports: Ports,
+    ancestry: Shared<Resource, Vec<Resource>>,
+    offers: Shared<Resource, Arc<Vec<EligibleBinding>>>,
+    permissions: Shared<Role, Option<Digest>>,
+    membership: Shared<(Email, Email), bool>,
+}
+
+/// What a turn has seen, beyond what is gathered anew.
+pub(crate) struct Seen {
+    pub(crate) bindings: Observed<ObservedBindings>,
+    pub(crate) answered: Option<Answered>,
+    pub(crate) refused: Option<String>,
+}
+
+impl Seen {
+    /// Outside of a turn nothing is known of the policy: whoever acts on it reads it anew.
+    pub(crate) fn nothing() -> Self {
+        Self { bindings: Observed::Unknown(Unanswered::NotAsked), answered: None, refused: None }
+    }
+}
+
+/// The world for one decision about `request`.
+pub(crate) async fn gather(context: &Context, request: &Request, seen: Seen) -> World {
+    let eligibility = match eligibility_in_question(request) {
+        Some(spec) => context.lookups.eligibility(spec, &context.settings.rules).await,
+        None => Observed::Unknown(Unanswered::NotAsked),
+    };
+    let standing = context.lookups.standings(request, &context.settings.operators).await;
+    World {
+        eligibility,
+        standing,
+        bindings: seen.bindings,
+        answered: seen.answered,
+        refused: seen.refused,
+    }
+}
+
+/// The spec, if the request may still be granted.
+fn eligibility_in_question(request: &Request) -> Option<&Spec> {
+    let chain = Chain::of(&request.facts);
+    let is_open = chain.grant.is_none() && chain.outcome.is_none() && chain.ended.is_none();
+    request.spec.as_deref().ok().filter(|_| is_open)
+}
+
+impl Lookups {
+    pub(crate) fn new(ports: Ports) -> Self {
+        let clock = &ports.clock;
+        Self {
+            ancestry: Shared::new(clock.clone()),
+            offers: Shared::new(clock.clone()),
+            permissions: Shared::new(clock.clone()),
+            membership: Shared::new(clock.clone()),
+            ports,
+        }
+    }
+
+    async fn eligibility(&self, spec: &Spec, rules: &judge::Rules) -> Observed<Eligibility> {
+        // A request that is refused by its form alone costs no look-up.
+        if let Err(why) = judge::judge_form(spec, rules) {
+            return Observed::Known(Eligibility::No(why));
+        }
+        match self.evidence(spec, rules).await {
+            Ok(evidence) => judge::judge(spec, &evidence, rules),
+            Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
+        }
+    }
+
+    async fn evidence(&self, spec: &Spec, rules: &judge::Rules) -> Result<Evidence, PortError> {
+        let requested: BTreeSet<&Role> =
+            spec.roles.iter().map(|requested| &requested.role).collect();
+        let (ancestry, permissions) = tokio::try_join!(
+            self.ancestry(&spec.resource),
+            try_join_all(requested.into_iter().map(|role| async move {
+                Ok::<_, PortError>((role.clone(), self.permissions(role).await?))
+            })),
+        )?;
+        // Bindings above the scope are not ours to look at.
+        let within = ancestry
+            .iter()
+            .position(|node| *node == rules.scope)
+            .map_or(0, |at| at.saturating_add(1));
+        let nodes = ancestry.iter().take(within);
+        let offered = try_join_all(nodes.map(|node| self.offers(node))).await?;
+        let offered: Vec<EligibleBinding> =
+            offered.iter().flat_map(|offers| offers.iter().cloned()).collect();
+        let groups = judge::groups_in_question(spec, &offered);
+        let member_of = self.memberships(groups, spec.principal.email()).await;
+        Ok(Evidence {
+            ancestry,
+            offered,
+            member_of,
+            permissions: permissions.into_iter().collect(),
+        })
+    }
+
+    async fn ancestry(&self, resource: &Resource) -> Result<Vec<Resource>, PortError> {
+        self.ancestry.get(resource, || self.ports.catalog.ancestry(resource)).await
+    }
+
+    async fn offers(&self, node: &Resource) -> Result<Arc<Vec<EligibleBinding>>, PortError> {
+        let ask = || async {
+            let policy = self.ports.catalog.policy(node).await?;
+            Ok(Arc::new(offers(node, &policy).eligible))
+        };
+        self.offers.get(node, ask).await
+    }
+
+    async fn permissions(&self, role: &Role) -> Result<Option<Digest>, PortError> {
+        let ask = || async {
+            let permissions = self.ports.catalog.permissions(role).await?;
+            Ok(permissions.as_ref().map(permissions_hash))
+        };
+        self.permissions.get(role, ask).await
+    }
+
+    async fn memberships(
+        &self,
+        groups: BTreeSet<Email>,
+        person: &Email,
+    ) -> BTreeMap<Email, Observed<bool>> {
+        let ask = |group: Email| async move {
+            let answer = self.is_member(&group, person).await;
+            (group, answer)
+        };
+        join_all(groups.into_iter().map(ask)).await.into_iter().collect()
+    }
+
+    async fn is_member(&self, group: &Email, person: &Email) -> Observed<bool> {
+        let key = (group.clone(), person.clone());
+        match self.membership.get(&key, || self.ports.directory.is_member(group, person)).await {
+            Ok(answer) => Observed::Known(answer),
+            Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
+        }
+    }
+
+    /// What the actors of revocations are that were not looked at yet.
+    async fn standings(
+        &self,
+        request: &Request,
+        operators: &Operators,
+    ) -> BTreeMap<Nonce, Observed<Standing>> {
+        let chain = Chain::of(&request.facts);
+        let in_question = |entry: &&Entry| {
+            entry.act.kind() == ActKind::Revoke && !chain.seen.contains_key(&entry.nonce)
+        };
+        let entries = request.entries.values().filter_map(verified).filter(in_question);
+        let ask = |entry: Entry| async move {
+            let standing = self.standing(&entry.actor.email, operators).await;
+            (entry.nonce, standing)
+        };
+        join_all(entries.cloned().map(ask)).await.into_iter().collect()
+    }
+
+    async fn standing(&self, person: &Email, operators: &Operators) -> Observed<Standing> {
+        if operators.people.contains(person) {
+            return Observed::Known(Standing::Operator);
+        }
+        let mut failed = None;
+        for (_, answer) in self.memberships(operators.groups.clone(), person).await {
+            match answer {
+                Observed::Known(true) => return Observed::Known(Standing::Operator),
+                Observed::Known(false) => {}
+                Observed::Unknown(why) => failed = Some(why),
+            }
+        }
+        failed.map_or(Observed::Known(Standing::None), Observed::Unknown)
+    }
+}
+
+fn verified(entry: &Result<curfew_core::request::Verified<Entry>, Rejection>) -> Option<&Entry> {
+    entry.as_deref().ok()
+}

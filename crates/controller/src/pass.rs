@@ -1,0 +1,110 @@
+//! One pass on one request: gather → decide → record, or hand the request to its resource's actor.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use curfew_core::chain::Chain;
+use curfew_core::id::RequestId;
+use curfew_core::plan::Reason;
+use curfew_core::reconcile;
+use curfew_core::request::Rejection;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::gather::{Seen, gather};
+use crate::ledger;
+use crate::queue::Priority;
+use crate::record::{Recording, needs_mending, record};
+use crate::turn::{Batch, resource_of};
+use crate::view::Known;
+
+/// How many commits one pass makes at most before it lets others have the worker.
+const ROUNDS_MAX: usize = 8;
+
+/// Works on the queue until it is closed.
+pub(crate) async fn work(context: Arc<Context>) {
+    while let Some(id) = context.queue.next().await {
+        let started = context.ports.clock.elapsed();
+        pass(&context, &id).await;
+        context.metrics.reconciled(context.ports.clock.elapsed().saturating_sub(started));
+        context.queue.done(&id);
+    }
+}
+
+/// How urgent a request is, by what is known of it.
+pub(crate) fn priority(known: &Known) -> Priority {
+    let request = &known.request;
+    if request.spec.is_err() || request.facts.rejected() > 0 {
+        return Priority::Doubtful;
+    }
+    let chain = Chain::of(&request.facts);
+    let wants_end = request.entries.iter().any(|(nonce, entry)| {
+        let ends = entry.as_ref().is_ok_and(|entry| entry.act.kind().ends_access());
+        ends && !chain.seen.contains_key(nonce)
+    });
+    if wants_end { Priority::Ending } else { Priority::Fresh }
+}
+
+async fn pass(context: &Arc<Context>, id: &RequestId) {
+    let Some(mut known) = context.view.get(id) else { return };
+    if !context.health().clock_agrees {
+        return context.queue.back_off(id, priority(&known));
+    }
+    ledger::note_forgeries(context, &known).await;
+    for _ in 0..ROUNDS_MAX {
+        let world = gather(context, &known.request, Seen::nothing()).await;
+        let plan = reconcile(&known.request, &world, context.now());
+        if plan.facts.is_empty() && !needs_mending(&known) {
+            return settle(context, &known, &plan);
+        }
+        match record(context, &known, &plan.facts).await {
+            Recording::Done(next) | Recording::LostRace(Some(next)) => known = next,
+            Recording::LostRace(None) => return context.view.drop(id),
+            Recording::Failed(error) => {
+                tracing::warn!(error = error.chain(), request.id = %id, "facts could not be recorded");
+                return context.queue.back_off(id, priority(&known));
+            }
+        }
+    }
+    context.queue.add(id, priority(&known));
+}
+
+/// Nothing is to be recorded: hand over what concerns the policy, and make the next appointment.
+fn settle(context: &Arc<Context>, known: &Known, plan: &curfew_core::Plan) {
+    let id = &known.stored.id;
+    explain(known, &plan.reasons);
+    if plan.bindings.is_some()
+        && let Some(resource) = resource_of(&known.request)
+    {
+        context.actors.submit(context, &resource, Batch::one(id.clone()));
+    } else if Chain::of(&known.request.facts).ended.is_some() {
+        context.queue.forget_failures(id);
+        return context.view.drop(id);
+    }
+    if plan.is_blocked() {
+        return context.queue.back_off(id, priority(known));
+    }
+    context.queue.forget_failures(id);
+    if let Some(at) = plan.wake_at {
+        context.queue.add_at(id, instant_of(context, at), Priority::Fresh);
+    }
+}
+
+/// The monotonic instant of a wall time; at once if it has passed.
+fn instant_of(context: &Context, at: DateTime<Utc>) -> Instant {
+    let ahead = at.signed_duration_since(context.now()).to_std().unwrap_or_default();
+    Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
+}
+
+fn explain(known: &Known, reasons: &[Reason]) {
+    if !reasons.is_empty() {
+        tracing::debug!(request.id = %known.stored.id, ?reasons, "decided");
+    }
+}
+
+/// The rejections of a request's signed parts.
+pub(crate) fn rejections(known: &Known) -> impl Iterator<Item = Rejection> + '_ {
+    let spec = known.request.spec.as_ref().err().copied();
+    spec.into_iter()
+        .chain(known.request.entries.values().filter_map(|entry| entry.as_ref().err().copied()))
+}

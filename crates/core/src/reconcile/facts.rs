@@ -1,0 +1,236 @@
+//! The facts that may be recorded now, in one commit.
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use super::{ACTIVATION_WINDOW, Case, DRIFT_SETTLES, later, outcome, unanswered};
+use crate::chain::Chain;
+use crate::condition::{self, Activation};
+use crate::entry::{ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry};
+use crate::fact::{
+    Counted, DraftFact, DriftKind, Eligible, Fact, Grant, GrantedBinding, UntaggedBinding,
+};
+use crate::judge::{Basis, Eligibility};
+use crate::plan::Reason;
+use crate::request::Rejection;
+use crate::spec::Spec;
+use crate::world::{Observed, Standing};
+
+/// The chain with the planned facts added, and those facts.
+pub(super) fn next<'a>(
+    case: &Case<'_>,
+    chain: Chain<'a>,
+    reasons: &mut Vec<Reason>,
+) -> (Chain<'a>, Vec<DraftFact>) {
+    let mut draft =
+        Draft { chain, stands: case.request.facts.len(), now: case.now, facts: Vec::new() };
+    if draft.chain.ended.is_some() {
+        return (draft.chain, draft.facts);
+    }
+    if case.is_understood(&draft.chain) {
+        look_at_entries(case, &mut draft);
+        note_binding(case, &mut draft);
+        outcome::end_early(case, &mut draft);
+        note_drift(case, &mut draft, reasons);
+        if draft.chain.outcome.is_none() && draft.chain.grant.is_none() {
+            advance(case, &mut draft, reasons);
+        }
+    } else {
+        reasons.push(Reason::Unsupported);
+    }
+    outcome::close(case, &mut draft);
+    (draft.chain, draft.facts)
+}
+
+/// Facts in the making, and what they make of the chain.
+pub(super) struct Draft<'a> {
+    pub(super) chain: Chain<'a>,
+    stands: usize,
+    now: DateTime<Utc>,
+    facts: Vec<DraftFact>,
+}
+
+impl Draft<'_> {
+    pub(super) fn record(&mut self, fact: DraftFact) {
+        let position = self.stands.saturating_add(self.facts.len()).saturating_add(1);
+        self.chain.plan(position, self.now, &fact);
+        self.facts.push(fact);
+    }
+}
+
+fn look_at_entries(case: &Case<'_>, draft: &mut Draft<'_>) {
+    let mut places = Places::used_by(&draft.chain);
+    for (nonce, entry) in &case.request.entries {
+        // A newer version may understand it: leave it to that one.
+        if draft.chain.seen.contains_key(nonce) || *entry == Err(Rejection::UnsupportedVersion) {
+            continue;
+        }
+        let counted = match entry {
+            Ok(entry) => count(case, entry),
+            Err(rejection) => Counted::No { why: rejection.as_str().into() },
+        };
+        if places.take(&counted) {
+            draft.record(Fact::Seen { nonce: nonce.clone(), counted });
+        }
+    }
+}
+
+/// How many entries were looked at, by the limit that they count against. What does not count, forged or not
+/// permitted, counts as a decision: it never takes a place that is kept for ending access, and is bounded too.
+struct Places {
+    directives: usize,
+    others: usize,
+}
+
+impl Places {
+    fn used_by(chain: &Chain<'_>) -> Self {
+        let is_directive = |counted: &&Counted| match counted {
+            Counted::Yes { act, .. } => *act != ActKind::Decision,
+            Counted::No { .. } => false,
+        };
+        let directives = chain.seen.values().filter(is_directive).count();
+        Self { directives, others: chain.seen.len().saturating_sub(directives) }
+    }
+
+    /// Takes a place for an entry, if one is left for such.
+    fn take(&mut self, counted: &Counted) -> bool {
+        let (used, max) = match counted {
+            Counted::Yes { act: ActKind::Decision, .. } | Counted::No { .. } => {
+                (&mut self.others, DECISIONS_MAX)
+            }
+            Counted::Yes { act, .. } if act.ends_access() => {
+                (&mut self.directives, DIRECTIVES_MAX.saturating_add(ENDING_DIRECTIVES_RESERVE))
+            }
+            Counted::Yes { .. } => (&mut self.directives, DIRECTIVES_MAX),
+        };
+        let is_free = *used < max;
+        *used = used.saturating_add(usize::from(is_free));
+        is_free
+    }
+}
+
+fn count(case: &Case<'_>, entry: &Entry) -> Counted {
+    let act = entry.act.kind();
+    let yes = || Counted::Yes { act, by: entry.actor.email.to_string() };
+    let no = |why: &str| Counted::No { why: why.into() };
+    match act {
+        ActKind::Withdraw if is_from_the_requester(case, entry) => yes(),
+        ActKind::Withdraw => no("NOT_THE_REQUESTER"),
+        // Ending access needs fewer inputs than giving it: an unanswered look-up does not delay it.
+        ActKind::Revoke => match case.world.standing.get(&entry.nonce) {
+            Some(Observed::Known(Standing::None)) => no("NOT_AN_OPERATOR"),
+            Some(Observed::Known(Standing::Operator) | Observed::Unknown(_)) | None => yes(),
+        },
+        ActKind::Decision | ActKind::Extend | ActKind::CloseReview => no("NOT_OFFERED"),
+    }
+}
+
+fn is_from_the_requester(case: &Case<'_>, entry: &Entry) -> bool {
+    case.request.spec.as_ref().is_ok_and(|spec| spec.requester.is(&entry.actor))
+}
+
+fn note_binding(case: &Case<'_>, draft: &mut Draft<'_>) {
+    let (Some(grant), None) = (&draft.chain.grant, draft.chain.bound_at) else { return };
+    let Observed::Known(seen) = &case.world.bindings else { return };
+    let all_stand = grant.bindings.iter().all(|binding| seen.ours.contains(&binding.live));
+    if all_stand && !grant.bindings.is_empty() && draft.chain.outcome.is_none() {
+        let expires_at = grant.expires_at;
+        draft.record(Fact::Bound { expires_at });
+    }
+}
+
+fn note_drift(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
+    let (Some(grant), Some(bound_at), None) =
+        (&draft.chain.grant, draft.chain.bound_at, &draft.chain.outcome)
+    else {
+        return;
+    };
+    let Observed::Known(seen) = &case.world.bindings else { return };
+    if case.now < later(bound_at, DRIFT_SETTLES) || case.now >= grant.expires_at {
+        return;
+    }
+    // An altered binding is missing in its own form; what is missing beyond that is gone.
+    let n_altered = seen.altered.len();
+    let n_missing =
+        grant.bindings.iter().filter(|binding| !seen.ours.contains(&binding.live)).count();
+    let mut kinds = Vec::new();
+    if n_missing > n_altered {
+        reasons.push(Reason::Missing);
+        kinds.push(DriftKind::Missing);
+    }
+    if n_altered > 0 {
+        reasons.push(Reason::Altered { n: n_altered });
+        kinds.push(DriftKind::Altered);
+    }
+    for kind in kinds {
+        if !draft.chain.drift.contains(&kind) {
+            draft.record(Fact::Drift { kind });
+        }
+    }
+}
+
+/// Brings a request forward as far as the world allows: eligible, approved, granted.
+fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
+    let Ok(spec) = &case.request.spec else { return };
+    let basis = match &case.world.eligibility {
+        Observed::Known(Eligibility::Yes(basis)) => basis,
+        Observed::Known(Eligibility::No(why)) => {
+            return reasons.push(Reason::Ineligible(why.message.clone()));
+        }
+        Observed::Unknown(why) => return unanswered(reasons, "eligibility", why),
+    };
+    // Whatever judged it: what a peer must approve is not activated alone.
+    if basis.activation == Activation::PeerApproval {
+        return reasons.push(Reason::Waiting { what: "approval" });
+    }
+    if draft.chain.eligible.is_none() {
+        let decide_by = case.decide_by(&draft.chain);
+        draft.record(Fact::Eligible(Eligible {
+            decide_by,
+            steps_required: 0,
+            rests_on: basis.rests_on.clone(),
+        }));
+    }
+    if draft.chain.approved_at.is_none() {
+        draft.record(Fact::Approval { target: spec.digest.clone(), nonces: Vec::new() });
+    }
+    if spec.start_at.is_some_and(|start| case.now < start) {
+        return reasons.push(Reason::Waiting { what: "startAt" });
+    }
+    match grant(spec, basis, case.now) {
+        Ok(grant) => draft.record(Fact::Grant(grant)),
+        Err(error) => outcome::fail_activation(draft, error.to_string()),
+    }
+}
+
+fn grant(
+    spec: &Spec,
+    basis: &Basis,
+    now: DateTime<Utc>,
+) -> Result<Grant<UntaggedBinding>, condition::BuildError> {
+    let starts_at = spec.start_at.unwrap_or(now).max(now).trunc_subsecs(0);
+    let expires_at = later(starts_at, spec.duration);
+    let bindings = spec.roles.iter().zip(&basis.carried).map(|(requested, carried)| {
+        let form = |ends_at| {
+            condition::granted_expression(starts_at, ends_at, carried).map(|expression| {
+                UntaggedBinding {
+                    request: spec.id.clone(),
+                    resource: spec.resource.clone(),
+                    role: requested.role.clone(),
+                    member: spec.principal.clone(),
+                    digest: spec.digest.clone(),
+                    ticket: spec.ticket.clone(),
+                    expression,
+                }
+            })
+        };
+        form(expires_at).and_then(|live| Ok(GrantedBinding { live, dead: form(starts_at)? }))
+    });
+    Ok(Grant {
+        resource: spec.resource.clone(),
+        bindings: bindings.collect::<Result<_, condition::BuildError>>()?,
+        starts_at,
+        expires_at,
+        activate_by: later(now, ACTIVATION_WINDOW),
+        rests_on: basis.rests_on.clone(),
+    })
+}

@@ -1,0 +1,242 @@
+//! The file: one writer thread, several readers, one change log.
+
+mod entries;
+mod open;
+mod snapshot;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+use gcloud_sdk::google::firestore::v1::{Document, Value};
+use prost::Message;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+pub(crate) use entries::EntryError;
+pub use open::OpenError;
+pub(crate) use snapshot::{Change, Position, Snapshot};
+
+use crate::{
+    indexes::{Indexes, NumberedIndex},
+    limits::{READERS_MAX, WRITE_QUEUE_MAX},
+    mutate::Mutation,
+    refusal::Refusal,
+    time::Micros,
+};
+
+/// Why the file could not be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// No room.
+    #[error("the disk that holds the database is full")]
+    Full(#[source] Arc<rusqlite::Error>),
+    /// SQLite found its own structures broken.
+    #[error("the database file is corrupt")]
+    Corrupt(#[source] Arc<rusqlite::Error>),
+    /// Anything else that SQLite reports.
+    #[error("the database file cannot be read or written")]
+    Sqlite(#[source] Arc<rusqlite::Error>),
+    /// A stored document does not decode.
+    #[error("a stored document is corrupt")]
+    Body(#[source] prost::DecodeError),
+    /// The writer is gone.
+    #[error("the store has stopped")]
+    Stopped,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error_code();
+        let error = Arc::new(error);
+        if code == Some(ErrorCode::DiskFull) {
+            Self::Full(error)
+        } else if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
+            Self::Corrupt(error)
+        } else {
+            Self::Sqlite(error)
+        }
+    }
+}
+
+/// A handle on the open file; clones share it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    jobs: mpsc::Sender<Job>,
+    readers: Arc<Readers>,
+    revision: watch::Receiver<i64>,
+    /// Names this database in tokens: random, made with the file.
+    epoch: Epoch,
+}
+
+/// Random bytes that tell one database file from another.
+pub(crate) type Epoch = [u8; 8];
+
+/// The writer's thread; it also ends when this and every [`Store`] are dropped.
+pub(crate) struct WriterThread {
+    thread: JoinHandle<()>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// Work for the writer.
+enum Job {
+    /// Write all of them or none.
+    Commit { mutations: Vec<Mutation>, reply: Reply },
+    /// End after what was queued before.
+    Stop,
+}
+
+type Reply = oneshot::Sender<Result<Committed, Refusal>>;
+
+/// An acknowledged commit: it is on disk.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) time: Micros,
+    pub(crate) written: Vec<Written>,
+}
+
+/// What one write of a commit left.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The document afterwards; `None` after a deletion.
+    pub(crate) document: Option<Document>,
+    pub(crate) transform_results: Vec<Value>,
+}
+
+impl Store {
+    /// Opens or creates the file, brings its indexes in line with `indexes`, and starts the
+    /// writer. `clock` gives the wall time; it may step in either direction.
+    pub(crate) fn open(
+        path: &Path,
+        indexes: &Indexes,
+        clock: fn() -> Micros,
+    ) -> Result<(Self, WriterThread), OpenError> {
+        Self::start(path, open::open(path, indexes)?, clock)
+    }
+
+    fn start(
+        path: &Path,
+        opened: open::Opened,
+        clock: fn() -> Micros,
+    ) -> Result<(Self, WriterThread), OpenError> {
+        let (jobs, queue) = mpsc::channel(WRITE_QUEUE_MAX);
+        let (published, revision) = watch::channel(0);
+        let indexes: Arc<[NumberedIndex]> = opened.indexes.into();
+        let writer =
+            writer::Writer::new(opened.connection, opened.lock, indexes.clone(), clock, published)
+                .map_err(|error| OpenError::of_store(&error))?;
+        let thread = std::thread::Builder::new()
+            .name("firelite-writer".into())
+            .spawn(move || writer.run(queue))
+            .map_err(OpenError::Thread)?;
+        let readers = Arc::new(Readers {
+            path: path.into(),
+            indexes,
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(READERS_MAX)),
+        });
+        let writer = WriterThread { thread, jobs: jobs.clone() };
+        Ok((Self { jobs, readers, revision, epoch: opened.epoch }, writer))
+    }
+
+    /// Applies the writes as one; returns once they are on disk.
+    ///
+    /// # Guarantees
+    ///
+    /// All of them or none, in the order given, all at the same commit time, which is later than
+    /// that of every commit acknowledged before. If the process dies before this returns, the
+    /// outcome is unknown to the caller but still all or none.
+    pub(crate) async fn commit(&self, mutations: Vec<Mutation>) -> Result<Committed, Refusal> {
+        let (reply, outcome) = oneshot::channel();
+        self.jobs
+            .send(Job::Commit { mutations, reply })
+            .await
+            .map_err(|_closed| StoreError::Stopped)?;
+        outcome.await.map_err(|_dropped| StoreError::Stopped)?
+    }
+
+    /// Runs `read` on one consistent snapshot of what is on disk, off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let readers = self.readers.clone();
+        let permit =
+            readers.permits.clone().acquire_owned().await.map_err(|_closed| StoreError::Stopped)?;
+        let work = move || {
+            let _permit = permit;
+            readers.read(read)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_panicked| StoreError::Stopped)?
+    }
+
+    /// Tells of the revision of the newest change on disk.
+    pub(crate) fn revision(&self) -> watch::Receiver<i64> {
+        self.revision.clone()
+    }
+
+    /// What names this database in tokens.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}
+
+impl WriterThread {
+    /// Waits until what is queued is on disk and the file is free for others. Whoever still holds
+    /// a [`Store`] can write no more.
+    pub(crate) async fn stop(self) -> Result<(), StoreError> {
+        // A writer that no longer takes jobs has ended already.
+        drop(self.jobs.send(Job::Stop).await);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        match joined {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(StoreError::Stopped),
+        }
+    }
+}
+
+/// Connections that only read, kept for reuse.
+struct Readers {
+    path: PathBuf,
+    indexes: Arc<[NumberedIndex]>,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let transaction = connection.transaction().map_err(StoreError::from)?;
+        let result = Snapshot::new(&transaction, &self.indexes)
+            .map_err(Refusal::from)
+            .and_then(|s| read(&s));
+        transaction.finish().map_err(StoreError::from)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        Ok(connection)
+    }
+}
+
+/// Reads a stored document.
+fn decode(body: &[u8]) -> Result<Document, StoreError> {
+    Document::decode(body).map_err(StoreError::Body)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,371 @@
+//! The one writer: many commits in one SQLite transaction, each behind its own savepoint.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs::File,
+    sync::Arc,
+};
+
+use gcloud_sdk::google::firestore::v1::Document;
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Committed, Job, Reply, StoreError, Written, decode,
+    entries::{Entry, check_entries, entries},
+};
+use crate::{
+    indexes::NumberedIndex,
+    limits::{GROUP_COMMIT_MAX, LOG_BYTES_MAX, LOG_ROWS_MAX},
+    mutate::{Mutation, Outcome},
+    name::{CollectionPath, DocumentName},
+    refusal::Refusal,
+    time::Micros,
+    value::document_id,
+};
+
+/// The writer's connection and what it remembers of the file.
+pub(super) struct Writer {
+    connection: Connection,
+    /// Held for its effect.
+    _lock: File,
+    indexes: Arc<[NumberedIndex]>,
+    clock: fn() -> Micros,
+    published: watch::Sender<i64>,
+    last_commit: Micros,
+    log: Log,
+}
+
+/// Revision and size of every row of the change log, oldest first.
+#[derive(Default)]
+struct Log {
+    rows: VecDeque<(i64, usize)>,
+    bytes: usize,
+}
+
+/// A caller's writes and its reply channel.
+type Request = (Vec<Mutation>, Reply);
+
+/// A caller's reply channel and what it will be told once the group is on disk.
+type Pending = (Reply, Result<Committed, Refusal>);
+
+impl Writer {
+    /// Reads back where the file's last commit left off.
+    pub(super) fn new(
+        connection: Connection,
+        lock: File,
+        indexes: Arc<[NumberedIndex]>,
+        clock: fn() -> Micros,
+        published: watch::Sender<i64>,
+    ) -> Result<Self, StoreError> {
+        let last_commit =
+            connection.query_row("SELECT last_commit FROM state", [], |row| row.get(0))?;
+        let log = Log::load(&connection)?;
+        published.send_replace(log.revision());
+        let last_commit = Micros(last_commit);
+        Ok(Self { connection, _lock: lock, indexes, clock, published, last_commit, log })
+    }
+
+    /// Works until it is told to stop or nobody is left to tell it.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut next = queue.blocking_recv();
+        while let Some(Job::Commit { mutations, reply }) = next {
+            let mut group = vec![(mutations, reply)];
+            next = loop {
+                match queue.try_recv() {
+                    Ok(Job::Commit { mutations, reply }) if group.len() < GROUP_COMMIT_MAX => {
+                        group.push((mutations, reply));
+                    }
+                    Ok(job) => break Some(job),
+                    Err(_empty) => break None,
+                }
+            };
+            self.commit_group(group);
+            next = next.or_else(|| queue.blocking_recv());
+        }
+    }
+
+    /// Writes a group and replies to its callers, to none of them before the outcome is certain:
+    /// a refusal may rest on an earlier write of the same group.
+    fn commit_group(&mut self, group: Vec<Request>) {
+        let mut pending = Vec::new();
+        let log_before = self.log.mark();
+        match self.write_group(group, &mut pending) {
+            Ok(()) => {
+                self.published.send_replace(self.log.revision());
+                for (reply, outcome) in pending {
+                    // A caller that is gone does not want its answer.
+                    drop(reply.send(outcome));
+                }
+            }
+            Err(error) => {
+                self.log.undo(log_before);
+                if !self.connection.is_autocommit()
+                    && let Err(rollback) = self.connection.execute_batch("ROLLBACK")
+                {
+                    tracing::error!(error = %rollback, "cannot roll a failed group back");
+                }
+                for (reply, _) in pending {
+                    drop(reply.send(Err(error.clone().into())));
+                }
+            }
+        }
+    }
+
+    fn write_group(
+        &mut self,
+        group: Vec<Request>,
+        pending: &mut Vec<Pending>,
+    ) -> Result<(), StoreError> {
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        let mut result = begun;
+        for (mutations, reply) in group {
+            let outcome = match &result {
+                Ok(()) => self.write_job(&mutations),
+                Err(error) => Err(error.clone()),
+            };
+            match outcome {
+                Ok(outcome) => pending.push((reply, outcome)),
+                Err(error) => {
+                    pending.push((reply, Err(error.clone().into())));
+                    result = Err(error);
+                }
+            }
+        }
+        result?;
+        self.finish_group()
+    }
+
+    fn finish_group(&mut self) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE state SET last_commit = ?")?
+            .execute([self.last_commit.0])?;
+        if let Some(revision) = self.log.surplus() {
+            self.connection
+                .prepare_cached("DELETE FROM change WHERE revision <= ?")?
+                .execute([revision])?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.log.trim();
+        Ok(())
+    }
+
+    /// One commit behind a savepoint: refused alone, unless the file itself fails.
+    fn write_job(
+        &mut self,
+        mutations: &[Mutation],
+    ) -> Result<Result<Committed, Refusal>, StoreError> {
+        self.connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let log_before = self.log.mark();
+        self.last_commit = (self.clock)().max(self.last_commit.next());
+        let outcome = self.write_all(mutations);
+        if let Err(Refusal::Store(error)) = &outcome
+            && !matches!(error, StoreError::Body(_))
+        {
+            return Err(error.clone());
+        }
+        if outcome.is_err() {
+            self.log.undo(log_before);
+            self.connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        }
+        self.connection.prepare_cached("RELEASE job")?.execute([])?;
+        Ok(outcome)
+    }
+
+    fn write_all(&mut self, mutations: &[Mutation]) -> Result<Committed, Refusal> {
+        let time = self.last_commit;
+        let written = mutations.iter().map(|mutation| self.write_one(mutation, time));
+        Ok(Committed { time, written: written.collect::<Result<_, _>>()? })
+    }
+
+    fn write_one(&mut self, mutation: &Mutation, time: Micros) -> Result<Written, Refusal> {
+        let slot = Slot::find(&self.connection, &mutation.name)?;
+        let before = slot.stored.as_ref().map(|stored| decode(&stored.body)).transpose()?;
+        let outcome = mutation.apply(before.as_ref(), time)?;
+        if outcome.changed {
+            let entries = |document: Option<&Document>| {
+                document.map(|document| entries(&self.indexes, &slot.group, document))
+            };
+            let old = entries(before.as_ref()).unwrap_or_default();
+            let new = entries(outcome.document.as_ref()).unwrap_or_default();
+            check_entries(&mutation.name, &new)?;
+            self.store(&slot, outcome.document.as_ref(), (&old, &new), time)?;
+        }
+        let Outcome { document, transform_results, .. } = outcome;
+        Ok(Written { document, transform_results })
+    }
+
+    fn store(
+        &mut self,
+        slot: &Slot,
+        after: Option<&Document>,
+        (old, new): (&BTreeSet<Entry>, &BTreeSet<Entry>),
+        time: Micros,
+    ) -> Result<(), StoreError> {
+        let collection = slot.collection_number(&self.connection)?;
+        let number = slot.put(&self.connection, collection, after)?;
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM index_entry WHERE definition = ? AND collection = ? AND key = ?",
+        )?;
+        for (definition, key) in old.difference(new) {
+            delete.execute(params![definition, collection, key])?;
+        }
+        let mut insert =
+            self.connection.prepare_cached("INSERT INTO index_entry VALUES (?, ?, ?, ?)")?;
+        for (definition, key) in new.difference(old) {
+            insert.execute(params![definition, collection, key, number])?;
+        }
+        let before = slot.stored.as_ref().map(|stored| stored.body.as_slice());
+        let revision = self.log.append(before.map_or(0, <[u8]>::len));
+        self.connection
+            .prepare_cached("INSERT INTO change VALUES (?, ?, ?, ?, ?)")?
+            .execute(params![revision, time.0, collection, slot.id, before])?;
+        Ok(())
+    }
+}
+
+/// The place of one document in the file.
+struct Slot {
+    path: CollectionPath,
+    group: String,
+    collection: Option<i64>,
+    id: Vec<u8>,
+    stored: Option<Stored>,
+}
+
+struct Stored {
+    number: i64,
+    body: Vec<u8>,
+}
+
+impl Slot {
+    fn find(connection: &Connection, name: &DocumentName) -> Result<Self, StoreError> {
+        let path = name.collection();
+        let mut id = Vec::new();
+        document_id(&mut id, name.id());
+        let collection: Option<i64> = connection
+            .prepare_cached("SELECT number FROM collection WHERE path = ?")?
+            .query_row([path.as_str()], |row| row.get(0))
+            .optional()?;
+        let stored = match collection {
+            None => None,
+            Some(collection) => connection
+                .prepare_cached(
+                    "SELECT number, body FROM document WHERE collection = ? AND id = ?",
+                )?
+                .query_row(params![collection, id], |row| {
+                    Ok(Stored { number: row.get(0)?, body: row.get(1)? })
+                })
+                .optional()?,
+        };
+        Ok(Self { group: path.group().into(), path, collection, id, stored })
+    }
+
+    fn collection_number(&self, connection: &Connection) -> Result<i64, StoreError> {
+        if let Some(number) = self.collection {
+            return Ok(number);
+        }
+        connection
+            .prepare_cached("INSERT INTO collection (path) VALUES (?)")?
+            .execute([self.path.as_str()])?;
+        Ok(connection.last_insert_rowid())
+    }
+
+    /// Stores, replaces or deletes the document; returns its number.
+    fn put(
+        &self,
+        connection: &Connection,
+        collection: i64,
+        after: Option<&Document>,
+    ) -> Result<i64, StoreError> {
+        match (&self.stored, after) {
+            (Some(stored), Some(after)) => {
+                connection
+                    .prepare_cached("UPDATE document SET body = ? WHERE number = ?")?
+                    .execute(params![after.encode_to_vec(), stored.number])?;
+                Ok(stored.number)
+            }
+            (Some(stored), None) => {
+                connection
+                    .prepare_cached("DELETE FROM document WHERE number = ?")?
+                    .execute([stored.number])?;
+                Ok(stored.number)
+            }
+            (None, after) => {
+                let body = after.map(Message::encode_to_vec).unwrap_or_default();
+                connection
+                    .prepare_cached("INSERT INTO document (collection, id, body) VALUES (?, ?, ?)")?
+                    .execute(params![collection, self.id, body])?;
+                Ok(connection.last_insert_rowid())
+            }
+        }
+    }
+}
+
+impl Log {
+    fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let mut log = Self::default();
+        let mut statement = connection.prepare(
+            "SELECT revision, coalesce(length(before), 0) FROM change ORDER BY revision",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let bytes = usize::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+            log.rows.push_back((row.get(0)?, bytes));
+            log.bytes = log.bytes.saturating_add(bytes);
+        }
+        Ok(log)
+    }
+
+    /// The newest revision; zero before the first change. The newest row is never trimmed.
+    fn revision(&self) -> i64 {
+        self.rows.back().map_or(0, |(revision, _)| *revision)
+    }
+
+    fn append(&mut self, bytes: usize) -> i64 {
+        let revision = self.revision().saturating_add(1);
+        self.rows.push_back((revision, bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+        revision
+    }
+
+    /// A point to come back to with [`Log::undo`]; trimming only happens after a commit.
+    fn mark(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn undo(&mut self, mark: usize) {
+        while self.rows.len() > mark {
+            let bytes = self.rows.pop_back().map_or(0, |(_, bytes)| bytes);
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The newest row that the limits leave no room for.
+    fn surplus(&self) -> Option<i64> {
+        let (mut rows_left, mut bytes_left) = (self.rows.len(), self.bytes);
+        let mut surplus = None;
+        for (revision, bytes) in &self.rows {
+            let fits = rows_left <= LOG_ROWS_MAX && bytes_left <= LOG_BYTES_MAX;
+            if rows_left <= 1 || fits {
+                break;
+            }
+            surplus = Some(*revision);
+            rows_left = rows_left.saturating_sub(1);
+            bytes_left = bytes_left.saturating_sub(*bytes);
+        }
+        surplus
+    }
+
+    fn trim(&mut self) {
+        let Some(surplus) = self.surplus() else { return };
+        while let Some((revision, bytes)) = self.rows.front().copied() {
+            if revision > surplus {
+                break;
+            }
+            self.rows.pop_front();
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+}

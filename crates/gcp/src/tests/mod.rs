@@ -1,0 +1,9 @@
+//! The clients against a scripted server, and against the simulated cloud.
+
+mod against_cloudsim;
+mod calls;
+mod catalog;
+mod directory;
+mod fake;
+mod hostile;
+mod policies;

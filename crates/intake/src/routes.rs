@@ -1,0 +1,66 @@
+//! Which path leads where, and what surrounds all of them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::api::{lists, requests, unknown_method, unknown_route};
+use crate::body::BODY_BYTES_MAX;
+use crate::{App, Intake, Shared, auth, guard, ui};
+
+/// The application port: the API, the pages, and `GET /health`.
+pub fn router(intake: Intake) -> Router {
+    let app: Shared = Arc::new(App::new(intake));
+    // The last layer is the outermost: whatever happens inside is measured and carries the headers.
+    Router::new()
+        .merge(signed_in(&app))
+        .route("/health", get(health).fallback(unknown_method))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn(guard::show_refusals))
+        .layer(from_fn(guard::add_headers))
+        .layer(from_fn_with_state(app.clone(), guard::measure))
+        .with_state(app)
+}
+
+/// Everything that only signed-in people reach, paths that lead nowhere included.
+fn signed_in(app: &Shared) -> Router<Shared> {
+    Router::new()
+        .merge(api())
+        .merge(pages())
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(app.clone(), guard::check_changes))
+        .layer(from_fn_with_state(app.clone(), auth::authenticate))
+        .layer(from_fn_with_state(app.clone(), guard::shed))
+}
+
+fn api() -> Router<Shared> {
+    Router::new()
+        .route("/v1/me", get(lists::me))
+        .route("/v1/entitlements", get(lists::entitlements))
+        .route("/v1/resources", get(lists::resources))
+        .route("/v1/requests", get(requests::list).post(requests::create))
+        .route("/v1/requests/{id}", get(requests::get).post(requests::act))
+        .route("/v1/requests/{id}/events", get(requests::events))
+}
+
+fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/", get(ui::pages::home))
+        .route("/requests", get(ui::pages::mine))
+        .route("/requests/{id}", get(ui::pages::request))
+        .route("/ui/requests", post(ui::forms::file))
+        .route("/ui/requests/{id}/withdraw", post(ui::forms::withdraw))
+        .route("/ui/requests/{id}/revoke", post(ui::forms::revoke))
+        .route("/assets/{name}", get(ui::assets::asset_route))
+}
+
+/// Says that the process serves, and nothing else.
+async fn health() -> &'static str {
+    "ok\n"
+}

@@ -1,0 +1,12 @@
+//! The whole router over fakes of the ports, behind a real IAP verifier with a key server of its own.
+
+mod access;
+mod auth;
+mod bad_input;
+mod fakes;
+mod filing;
+mod front;
+mod limits;
+mod lists;
+mod pages;
+mod world;

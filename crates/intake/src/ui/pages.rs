@@ -1,0 +1,366 @@
+//! The pages that people read.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use curfew_core::condition::Activation;
+use curfew_core::phase::Phase;
+
+use super::forms::{AskForm, EndForm, ending_forms};
+use super::show::{self, PhaseBadge};
+use super::{Frame, render};
+use crate::api::lists::{self, Filter, OfferKey};
+use crate::api::requests::newest;
+use crate::auth::Caller;
+use crate::errors::Refusal;
+use crate::offers::Offer;
+use crate::params::Params;
+use crate::timeline::{self, Happened};
+use crate::view::{self, Seen};
+use crate::{App, Shared, standing};
+
+/// How many requests the start page shows.
+const RECENT: usize = 8;
+
+/// Reload soon while something is about to happen, seconds.
+const REFRESH_SOON_S: u32 = 3;
+
+/// Reload now and then while access lasts, seconds.
+const REFRESH_LATER_S: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+    query: String,
+    projects: Vec<Project>,
+    rows: Vec<Row>,
+    next: Option<String>,
+}
+
+struct Project {
+    key: String,
+    display_name: String,
+    resource: String,
+    offers: Vec<Offered>,
+}
+
+struct Offered {
+    role: String,
+    condition: String,
+    active: Option<String>,
+    is_open: bool,
+    /// `None`: not yet requestable.
+    form: Option<AskForm>,
+}
+
+struct Row {
+    id: String,
+    roles: String,
+    resource: String,
+    when: String,
+    phase: PhaseBadge,
+}
+
+/// `GET /`
+pub(crate) async fn home(
+    State(app): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let params = Params::read(&uri, &["query", "pageToken"])?;
+    let query = params.get("query").unwrap_or_default().to_owned();
+    let filter = Filter { query: params.get("query").map(str::to_lowercase), ..Filter::default() };
+    let index = app.index.index().await?;
+    let groups = lists::groups(&app, &caller).await?;
+    let (offers, next) = params.page(filter.of(&index, &caller, &groups))?;
+    let active = lists::active_requests(&app, &caller).await?;
+    let (mut seen, _) = newest(&app, &caller, &Params::none()).await?;
+    seen.truncate(RECENT);
+    Ok(render(&Home {
+        frame: Frame::new("Ask for access", "home", Some(&caller)),
+        projects: projects(&app, &caller, &offers, &active),
+        rows: rows(&seen, app.now()),
+        next: next.map(|token| format!("/?query={}&pageToken={token}", percent_encoded(&query))),
+        query,
+    }))
+}
+
+/// Offers come sorted by project.
+fn projects(
+    app: &App,
+    caller: &Caller,
+    offers: &[Offer<'_>],
+    active: &std::collections::BTreeMap<OfferKey, String>,
+) -> Vec<Project> {
+    let is_only = offers.len() == 1;
+    let of_one = offers.chunk_by(|a, b| a.project.resource == b.project.resource).enumerate();
+    let project = |(n, offers): (usize, &[Offer<'_>])| {
+        let project = offers.first()?.project;
+        let offered = offers.iter().enumerate().map(|(m, offer)| Offered {
+            role: offer.binding.role.to_string(),
+            condition: offer.condition.to_owned(),
+            active: active.get(&lists::key(offer)).cloned(),
+            is_open: is_only,
+            form: (offer.binding.activation == Activation::SelfApproval)
+                .then(|| AskForm::new(app, caller, format!("offer-{n}-{m}"), offer)),
+        });
+        let resource = project.resource.to_string();
+        let display_name = if project.display_name.is_empty() {
+            resource.clone()
+        } else {
+            project.display_name.clone()
+        };
+        Some(Project {
+            key: format!("project-{n}"),
+            display_name,
+            resource,
+            offers: offered.collect(),
+        })
+    };
+    of_one.filter_map(project).collect()
+}
+
+fn rows(seen: &[Seen], now: DateTime<Utc>) -> Vec<Row> {
+    let row = |seen: &Seen| Row {
+        id: seen.id().to_string(),
+        roles: roles(seen),
+        resource: seen.spec().map(|filed| filed.spec.resource.to_string()).unwrap_or_default(),
+        when: show::relative(seen.stored().created_at, now),
+        phase: show::badge(seen, now),
+    };
+    seen.iter().map(row).collect()
+}
+
+fn roles(seen: &Seen) -> String {
+    let Some(filed) = seen.spec() else { return "A request that cannot be verified".into() };
+    let roles: Vec<&str> = filed.spec.roles.iter().map(|role| role.role.as_str()).collect();
+    roles.join(", ")
+}
+
+#[derive(Template)]
+#[template(path = "mine.html")]
+struct Mine {
+    frame: Frame,
+    rows: Vec<Row>,
+    next: Option<String>,
+}
+
+/// `GET /requests`
+pub(crate) async fn mine(
+    State(app): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let params = Params::read(&uri, &["pageToken"])?;
+    let (seen, next) = newest(&app, &caller, &params).await?;
+    Ok(render(&Mine {
+        frame: Frame::new("My requests", "requests", Some(&caller)),
+        rows: rows(&seen, app.now()),
+        next: next.map(|token| format!("/requests?pageToken={}", percent_encoded(&token))),
+    }))
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct RequestPage {
+    frame: Frame,
+    id: String,
+    roles: String,
+    resource: String,
+    phase: PhaseBadge,
+    headline: String,
+    explanation: String,
+    /// Percent of the access that is over.
+    progress: Option<i64>,
+    ending: Vec<EndForm>,
+    end_link: Option<&'static str>,
+    conditions: Vec<Note>,
+    details: Vec<Detail>,
+    events: Vec<EventLine>,
+}
+
+struct Note {
+    title: String,
+    message: String,
+}
+
+struct Detail {
+    name: &'static str,
+    value: String,
+    is_code: bool,
+}
+
+struct EventLine {
+    at: String,
+    machine: String,
+    kind: String,
+    by: Option<String>,
+    message: String,
+}
+
+/// `GET /requests/{id}`; with `end=1` it holds the forms that end the access, and does not reload under them.
+pub(crate) async fn request(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let params = Params::read(&uri, &["end"])?;
+    let seen = view::look(&app, &caller, &id).await?;
+    let now = app.now();
+    let may_end = !seen.is_over(now);
+    let forms = if may_end {
+        ending_forms(&app, &caller, &seen, standing::is_operator(&app, &caller.person).await?)
+    } else {
+        Vec::new()
+    };
+    let is_ending = params.get("end").is_some();
+    let end_link = forms.first().filter(|_| !is_ending).map(|form| form.button);
+    let mut frame = Frame::new(roles(&seen), "", Some(&caller));
+    frame.refresh_s = refresh(seen.phase(now)).filter(|_| !is_ending);
+    let (headline, explanation) = headline(&seen, now);
+    Ok(render(&RequestPage {
+        frame,
+        id: seen.id().to_string(),
+        roles: roles(&seen),
+        resource: seen.spec().map(|filed| filed.spec.resource.to_string()).unwrap_or_default(),
+        phase: show::badge(&seen, now),
+        headline,
+        explanation,
+        progress: progress(&seen, now),
+        ending: if is_ending { forms } else { Vec::new() },
+        end_link,
+        conditions: conditions(&seen),
+        details: details(&seen, now),
+        events: timeline::timeline(&seen)
+            .into_iter()
+            .map(|happened| event(happened, now))
+            .collect(),
+    }))
+}
+
+fn refresh(phase: Phase) -> Option<u32> {
+    match phase {
+        Phase::Pending | Phase::AwaitingApproval | Phase::Activating | Phase::Ending => {
+            Some(REFRESH_SOON_S)
+        }
+        Phase::Scheduled | Phase::Active => Some(REFRESH_LATER_S),
+        Phase::Ended => None,
+    }
+}
+
+fn headline(seen: &Seen, now: DateTime<Utc>) -> (String, String) {
+    let outcome = seen.status().and_then(|status| status.outcome.as_ref());
+    let why = outcome.map(|outcome| {
+        let by = outcome.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        format!("{}{by}, {}: {}", outcome.reason, show::relative(outcome.at, now), outcome.message)
+    });
+    let left = seen.grant().map(|grant| grant.expires_at.signed_duration_since(now));
+    let start = seen.spec().and_then(|filed| filed.spec.start_at);
+    match seen.phase(now) {
+        Phase::Pending => ("Waiting to be judged".into(), "Usually takes a second or two.".into()),
+        Phase::AwaitingApproval => ("Waiting for approval".into(), String::new()),
+        Phase::Scheduled => {
+            let when =
+                start.map(|start| format!("{} ({})", show::relative(start, now), show::utc(start)));
+            (format!("Starts {}", when.unwrap_or_default()), String::new())
+        }
+        Phase::Activating => {
+            ("Access is being granted".into(), "Usually takes a second or two.".into())
+        }
+        Phase::Active => (
+            format!("{} left", show::span(left.unwrap_or_default())),
+            "Google usually applies a policy within 2 minutes, sometimes 7 or more.".into(),
+        ),
+        Phase::Ending => {
+            ("Access is being removed".into(), why.unwrap_or_else(|| "Its time is over.".into()))
+        }
+        Phase::Ended => ("Nothing is left of this access".into(), why.unwrap_or_default()),
+    }
+}
+
+fn progress(seen: &Seen, now: DateTime<Utc>) -> Option<i64> {
+    let grant = seen.grant().filter(|_| seen.phase(now) == Phase::Active)?;
+    let whole = grant.expires_at.signed_duration_since(grant.starts_at).num_seconds();
+    let over = now.signed_duration_since(grant.starts_at).num_seconds();
+    over.checked_mul(100)?.checked_div(whole).map(|percent| percent.clamp(0, 100))
+}
+
+fn conditions(seen: &Seen) -> Vec<Note> {
+    let rejected = seen.rejection().map(|rejection| Note {
+        title: "Unverified.".into(),
+        message: format!(
+            "The filed request cannot be verified ({rejection}), so what it says is not shown."
+        ),
+    });
+    let noted = seen.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let noted = noted.iter().map(|condition| Note {
+        title: format!("{} ({}).", condition.kind, condition.reason),
+        message: condition.message.clone(),
+    });
+    rejected.into_iter().chain(noted).collect()
+}
+
+fn details(seen: &Seen, now: DateTime<Utc>) -> Vec<Detail> {
+    let text = |name, value: String| Detail { name, value, is_code: false };
+    let code = |name, value: String| Detail { name, value, is_code: true };
+    let mut details = Vec::new();
+    if let Some(filed) = seen.spec() {
+        let spec = &filed.spec;
+        details.push(text("Why", spec.justification.clone()));
+        details.extend(filed.ticket.clone().map(|ticket| text("Ticket", ticket)));
+        details.push(text("Requester", spec.requester.email.to_string()));
+        details.push(text(
+            "Asked",
+            format!(
+                "{} ({})",
+                show::utc(spec.requested_at),
+                show::relative(spec.requested_at, now)
+            ),
+        ));
+        details.push(text("For", show::span(spec.duration)));
+        let limits = spec.roles.iter().filter(|role| !role.resource_condition.is_empty());
+        details.extend(limits.map(|role| code("Limited to", role.resource_condition.clone())));
+        details.extend(spec.resource_names.iter().map(|name| code("Only", name.to_string())));
+    }
+    if let Some(grant) = seen.grant() {
+        details.push(text("From", show::utc(grant.starts_at)));
+        details.push(text(
+            "Until",
+            format!("{} ({})", show::utc(grant.expires_at), show::relative(grant.expires_at, now)),
+        ));
+        details.extend(grant.bindings.iter().map(|binding| {
+            code("Binding", format!("{} {}\n{}", binding.role, binding.member, binding.expression))
+        }));
+    }
+    details.push(code("Request", seen.id().to_string()));
+    details
+}
+
+fn event(happened: Happened, now: DateTime<Utc>) -> EventLine {
+    let Happened { at, kind, by, message } = happened;
+    EventLine {
+        at: at.map_or_else(
+            || "at an unreadable time".into(),
+            |at| format!("{} · {}", show::utc(at), show::relative(at, now)),
+        ),
+        machine: at.map(show::machine).unwrap_or_default(),
+        kind,
+        by,
+        message,
+    }
+}
+
+/// Everything but unreserved characters (RFC 3986 §2.3) as `%XX`.
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}

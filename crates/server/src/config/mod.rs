@@ -1,0 +1,65 @@
+//! The configuration: one YAML file with overrides from the environment, checked before anything starts.
+
+mod checked;
+mod file;
+mod overrides;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use checked::{Config, Identity, KeyFile, Listen, Store, StoreKind};
+pub use file::ConfigFile;
+
+/// Every setting with its meaning; also what overrides and suggestions know of.
+pub const REFERENCE: &str = include_str!("reference.yaml");
+
+/// The largest configuration file that is read.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Why the configuration cannot be used. The message names the setting and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("read the configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what a configuration is.
+    #[error("{setting}: {message}")]
+    Setting {
+        /// Which setting, such as `store.kind`; `configuration` for the whole.
+        setting: String,
+        /// What is wrong, and what to write instead.
+        message: String,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn at(setting: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Setting { setting: setting.into(), message: message.into() }
+    }
+}
+
+/// Reads and checks a configuration. `environment` is what the process was started with.
+pub fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
+        return Err(ConfigError::at("configuration", "the file is larger than 256 KiB"));
+    }
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    parse(&text, path.parent().unwrap_or(Path::new(".")), environment)
+}
+
+/// Checks the text of a configuration; relative paths in it are below `folder`.
+pub fn parse(
+    text: &str,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, ConfigError> {
+    let file = overrides::read(text, environment)?;
+    checked::check(file, folder, environment)
+}

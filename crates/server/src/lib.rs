@@ -1,0 +1,17 @@
+//! The `curfew` binary: configuration, wiring, telemetry, shutdown, command line.
+//!
+//! Everything that is chosen at start is chosen here: which store, which cloud, which keys, whose clock. The parts
+//! themselves know only ports.
+
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod keys;
+mod ops;
+mod run;
+mod store;
+pub mod telemetry;
+
+pub use clock::{SystemClock, SystemEntropy};
+pub use run::{Mode, Running, start};
+pub use store::{EmbeddedStore, INDEXES};

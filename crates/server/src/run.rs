@@ -1,0 +1,291 @@
+//! Starting and stopping: builds every part from the configuration and joins them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use curfew_controller::{Controller, Metrics, Operators, Ports, Settings};
+use curfew_core::resource::Resource;
+use curfew_firestore::FirestoreStore;
+use curfew_gcp::{Endpoints, Google, TokenSource};
+use curfew_intake::{FormKey, Intake, Team};
+use curfew_ports::{Clock, Entropy, EnvelopeSigner};
+use curfew_trust::{EnvelopeVerifier, FactsKey, IapVerifier, KeyFileSigner, Sealer, StoreVerifier};
+use prometheus::{IntCounterVec, Opts, Registry};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::config::{Config, Identity, KeyFile, StoreKind};
+use crate::ops::{self, Ops};
+use crate::store::{Connected, EmbeddedStore, connect};
+
+/// How long open calls may take after the order to stop before they are cut off.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Which parts run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Both: one trust domain.
+    All,
+    /// The API and pages.
+    Intake,
+    /// The controller.
+    Controller,
+}
+
+impl Mode {
+    fn has_intake(self) -> bool {
+        self != Self::Controller
+    }
+
+    fn has_controller(self) -> bool {
+        self != Self::Intake
+    }
+}
+
+/// A started process.
+#[derive(Debug)]
+pub struct Running {
+    /// Where intake listens, if it runs here.
+    pub app: Option<SocketAddr>,
+    /// Where metrics and health are.
+    pub ops: SocketAddr,
+    parts: JoinSet<anyhow::Result<()>>,
+    stop: CancellationToken,
+    embedded: Option<EmbeddedStore>,
+    stop_embedded: CancellationToken,
+}
+
+impl Running {
+    /// Waits until it is told to stop and everything has stopped; an error if a part failed before.
+    pub async fn wait(mut self) -> anyhow::Result<()> {
+        let mut failure = None;
+        while let Some(ended) = self.parts.join_next().await {
+            let ended = ended.context("a part of the program").and_then(|result| result);
+            if let Err(error) = ended {
+                failure.get_or_insert(error);
+            }
+            // Nothing ends before it is told to, unless it failed: then all stop.
+            self.stop.cancel();
+        }
+        self.stop_embedded.cancel();
+        if let Some(embedded) = self.embedded {
+            embedded.wait().await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Starts the parts of `mode`; they run until `stop`.
+pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyhow::Result<Running> {
+    check_mode(&config, mode)?;
+    install_crypto();
+    let stop_embedded = CancellationToken::new();
+    let Connected { store, embedded } = connect(&config.store, stop_embedded.clone()).await?;
+    let parts = Parts::new(&config, store)?;
+    let mut tasks = JoinSet::new();
+
+    let controller =
+        if mode.has_controller() { Some(parts.controller(&config, stop.clone())?) } else { None };
+    if let Some(controller) = controller.clone() {
+        tasks.spawn(async move {
+            controller.run().await;
+            Ok(())
+        });
+    }
+    let app = if mode.has_intake() {
+        let listener = bind("listen.app", config.listen.app).await?;
+        let address = listener.local_addr()?;
+        tasks.spawn(serve(listener, parts.intake(&config)?, stop.clone()));
+        Some(address)
+    } else {
+        None
+    };
+    let listener = bind("listen.ops", config.listen.ops).await?;
+    let ops = listener.local_addr()?;
+    tasks.spawn(serve(
+        listener,
+        ops::router(Ops { registry: parts.registry.clone(), controller }),
+        stop.clone(),
+    ));
+    tracing::info!(?mode, ?app, %ops, installation = %config.installation, "started");
+    Ok(Running { app, ops, parts: tasks, stop, embedded, stop_embedded })
+}
+
+fn check_mode(config: &Config, mode: Mode) -> anyhow::Result<()> {
+    let is_embedded = matches!(config.store.kind, StoreKind::Embedded(_));
+    ensure!(
+        mode == Mode::All || !is_embedded,
+        "store.kind: the embedded store serves `curfew all` only; separate processes need `firestore` (FIRESTORE_EMULATOR_HOST may name `curfew firestore-local`)"
+    );
+    let is_wide = !matches!(config.rules.scope, Resource::Project(_));
+    ensure!(
+        mode != Mode::All || !is_wide || config.accept_single_process,
+        "acceptSingleProcess: `curfew all` puts intake and controller into one trust domain; with {} as scope say `acceptSingleProcess: true`, or run `curfew intake` and `curfew controller`",
+        config.rules.scope
+    );
+    Ok(())
+}
+
+/// jsonwebtoken and rustls each want one process-wide back end; both get aws-lc.
+fn install_crypto() {
+    let rustls = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let jwt = jsonwebtoken::crypto::CryptoProvider::install_default(
+        &jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER,
+    );
+    if rustls.is_err() || jwt.is_err() {
+        tracing::debug!("the cryptographic back end was installed before");
+    }
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{setting}: listen on {address}"))
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    tokio::select! {
+        ended = serving => ended.context("serve HTTP"),
+        () = overdue => Ok(()),
+    }
+}
+
+/// What intake and controller are made of.
+struct Parts {
+    store: Arc<FirestoreStore>,
+    google: Google,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    registry: Registry,
+}
+
+impl Parts {
+    fn new(config: &Config, store: FirestoreStore) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let google = google(&config.identity, &registry)?;
+        Ok(Self {
+            store: Arc::new(store),
+            google,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            registry,
+        })
+    }
+
+    fn envelopes(config: &Config) -> EnvelopeVerifier {
+        EnvelopeVerifier::new(config.installation.clone(), config.keys.clone())
+    }
+
+    fn controller(
+        &self,
+        config: &Config,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Arc<Controller>> {
+        let path = config.facts_key.as_ref().context("factsKey: name the controller's key file")?;
+        let sealer = Sealer::new(config.installation.clone(), FactsKey::open(path)?);
+        let ports = Ports {
+            store: self.store.clone(),
+            policies: Arc::new(self.google.policies()),
+            catalog: Arc::new(self.google.catalog(config.rules.scope.clone())),
+            directory: Arc::new(self.google.directory()),
+            verifier: Arc::new(StoreVerifier::new(Self::envelopes(config), sealer.clone())),
+            sealer: Arc::new(sealer),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        let settings = Settings::new(
+            config.installation.clone(),
+            config.rules.clone(),
+            config.operators.clone(),
+        );
+        let metrics =
+            Metrics::register(&self.registry).context("register the controller's metrics")?;
+        Ok(Arc::new(Controller::new(ports, settings, metrics, stop)))
+    }
+
+    fn intake(&self, config: &Config) -> anyhow::Result<axum::Router> {
+        let settings = curfew_intake::Settings {
+            installation: config.installation.clone(),
+            rules: config.rules.clone(),
+            operators: team(&config.operators),
+            auditors: team(&config.auditors),
+            base_url: config.base_url.clone(),
+            default_duration: config.default_duration,
+            justification_hint: config.justification_hint.clone(),
+            form_key: form_key(&*self.entropy),
+        };
+        Ok(curfew_intake::router(Intake {
+            store: self.store.clone(),
+            catalog: Arc::new(self.google.catalog(config.rules.scope.clone())),
+            directory: Arc::new(self.google.directory()),
+            signer: signer(config)?,
+            verifier: Arc::new(Self::envelopes(config)),
+            iap: Arc::new(IapVerifier::new(config.iap.clone(), self.clock.clone()).context("iap")?),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: curfew_intake::Metrics::register(&self.registry)
+                .context("register intake's metrics")?,
+            settings,
+        }))
+    }
+}
+
+/// The same people, as intake names them.
+fn team(people: &Operators) -> Team {
+    Team { people: people.people.clone(), groups: people.groups.clone() }
+}
+
+/// A key of this process's own: with several intake processes, a form must return to the one that made it.
+fn form_key(entropy: &dyn Entropy) -> FormKey {
+    let mut bits = [0; 32];
+    let (first, second) = bits.split_at_mut(16);
+    first.copy_from_slice(&entropy.bits());
+    second.copy_from_slice(&entropy.bits());
+    FormKey::new(bits)
+}
+
+fn signer(config: &Config) -> anyhow::Result<Arc<dyn EnvelopeSigner>> {
+    let KeyFile { path, key_id } =
+        config.signing.as_ref().context("signing: name intake's key file and its id")?;
+    let signer = KeyFileSigner::open(path, key_id.clone())?;
+    match config.keys.get(key_id) {
+        Some(key) if key.public_key == *signer.public_key() => Ok(Arc::new(signer)),
+        Some(_) => bail!(
+            "signing.keyId: {key_id} is another key in `keys`: nothing that it signs would be believed"
+        ),
+        None => bail!(
+            "signing.keyId: {key_id} is not in `keys`: nothing that it signs would be believed"
+        ),
+    }
+}
+
+fn google(identity: &Identity, registry: &Registry) -> anyhow::Result<Google> {
+    let calls = IntCounterVec::new(
+        Opts::new("rest_client_requests_total", "Calls of Google's APIs."),
+        &["method", "code"],
+    )?;
+    registry.register(Box::new(calls.clone()))?;
+    let config = curfew_gcp::Config {
+        endpoints: identity.cloud.as_deref().map_or_else(Endpoints::default, Endpoints::all_at),
+        tokens: identity
+            .metadata
+            .clone()
+            .map_or(TokenSource::ApplicationDefault, TokenSource::Metadata),
+        on_call: Some(Arc::new(move |method, code, _| {
+            calls.with_label_values(&[method, code]).inc();
+        })),
+    };
+    Google::new(config).context("Google's clients")
+}

@@ -1,0 +1,97 @@
+//! Files that hold a secret: for their owner only, written once and whole.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// No key that is read here comes near this; a wrong path must not fill the memory.
+const FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Why a key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It cannot be read.
+    #[error("reading the key file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be written; one that exists is never overwritten.
+    #[error("writing the key file {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Others than the owner may use it.
+    #[error("the key file {} is open to others than its owner (mode {mode:04o}): run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It holds something else.
+    #[error("the key file {} must hold {expected}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// The machine could not make a key.
+    #[error("generating a key for {}", path.display())]
+    Generate {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a secret text, if nobody but the file's owner may use it.
+pub(crate) fn read_secret(path: &Path) -> Result<String, KeyFileError> {
+    let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    // The open file is judged, not the path: the path may name another file a moment later.
+    refuse_exposed(path, &file.metadata().map_err(failed)?)?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// Writes a secret text to a new file, mode 0600. It is on disk, whole, when this returns; a crash before leaves no
+/// file of this name.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let failed = |source| KeyFileError::Write { path: path.to_owned(), source };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    // Mode 0600 by itself (unix).
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist_noclobber(path).map_err(|error| failed(error.error))?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+/// The permission bits of everybody but the owner.
+#[cfg(unix)]
+const GROUP_AND_OTHERS: u32 = 0o077;
+
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, metadata: &Metadata) -> Result<(), KeyFileError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = metadata.permissions().mode() & 0o7777;
+    let is_closed = mode & GROUP_AND_OTHERS == 0;
+    if is_closed { Ok(()) } else { Err(KeyFileError::Exposed { path: path.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_: &Path, _: &Metadata) -> Result<(), KeyFileError> {
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! The checks that other programs do.
+
+use anyhow::Result;
+
+use super::Report;
+use crate::process::{self, Captured};
+use crate::workspace::Workspace;
+
+/// Enough of a failing program's words to see its first errors, without flooding a log.
+const LINES_SHOWN_MAX: usize = 120;
+
+pub(super) fn formatting(workspace: &Workspace) -> Result<Report> {
+    passes(workspace, &["fmt", "--all", "--", "--check", "--files-with-diff", "--color", "never"])
+}
+
+pub(super) fn clippy(workspace: &Workspace) -> Result<Report> {
+    passes(
+        workspace,
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+    )
+}
+
+/// Compiles one package by itself: a build of the whole workspace lends it the features that its neighbours ask for.
+pub(super) fn builds_alone(workspace: &Workspace, package: &str) -> Result<Report> {
+    passes(workspace, &["check", "--quiet", "--color", "never", "--locked", "--package", package])
+}
+
+/// Needs no network: the advisories, which do, are for a scheduled `cargo deny check`.
+pub(super) fn deny(workspace: &Workspace) -> Result<Report> {
+    if !process::answers("cargo", &["deny", "--version"]) {
+        let note = "NOT RUN: cargo-deny is not installed; install with `cargo install --locked cargo-deny`";
+        return Ok(Report { findings: Vec::new(), notes: vec![note.to_owned()] });
+    }
+    passes(workspace, &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
+}
+
+fn passes(workspace: &Workspace, arguments: &[&str]) -> Result<Report> {
+    let captured = process::capture(&mut process::cargo(&workspace.root, arguments))?;
+    let findings =
+        if captured.success { Vec::new() } else { said(&captured, &arguments.join(" ")) };
+    Ok(findings.into())
+}
+
+/// The beginning of what a failing program said, never nothing.
+fn said(captured: &Captured, arguments: &str) -> Vec<String> {
+    let all = captured
+        .stderr
+        .lines()
+        .chain(captured.stdout.lines())
+        .filter(|line| !line.trim().is_empty());
+    let mut lines = vec![format!("`cargo {arguments}` failed:")];
+    lines.extend(all.clone().take(LINES_SHOWN_MAX).map(str::to_owned));
+    let left_out = all.count().saturating_sub(LINES_SHOWN_MAX);
+    if left_out > 0 {
+        lines.push(format!("… and {left_out} more lines"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_program_is_a_finding_even_if_it_says_nothing() {
+        let captured = Captured { success: false, stdout: String::new(), stderr: String::new() };
+        assert_eq!(said(&captured, "fmt"), ["`cargo fmt` failed:"]);
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_and_says_so() {
+        let captured = Captured {
+            success: false,
+            stdout: "x\n".repeat(LINES_SHOWN_MAX),
+            stderr: "first\n".to_owned(),
+        };
+        let lines = said(&captured, "fmt");
+        assert_eq!(lines.get(1).unwrap(), "first");
+        assert_eq!(lines.last().unwrap(), "… and 1 more lines");
+    }
+
+    #[test]
+    fn a_command_that_fails_here_fails_the_check() {
+        let workspace = Workspace::locate().unwrap();
+        assert!(passes(&workspace, &["--version"]).unwrap().findings.is_empty());
+        assert!(!passes(&workspace, &["no-such-subcommand"]).unwrap().findings.is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+//! Checks and test entry points: `cargo xtask check` and `cargo xtask test`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "telling a person on the terminal is this tool's job"
+)]
+
+mod check;
+mod process;
+mod source;
+mod test;
+mod timing;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::check::Depth;
+use crate::test::Scope;
+use crate::workspace::Workspace;
+
+/// The repository's own checks and its test command.
+#[derive(Parser)]
+enum Arguments {
+    /// Check what the compiler does not: crate directions, lengths, words, who may call what.
+    Check {
+        /// Leave out the checks that compile.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Run every check and every test, and say what could not run.
+    Test {
+        /// Only the fast checks and the unit tests of the crates.
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    let workspace = Workspace::locate()?;
+    let held = match Arguments::parse() {
+        Arguments::Check { fast } => {
+            check::run(&workspace, if fast { Depth::Fast } else { Depth::Full })?
+        }
+        Arguments::Test { quick } => {
+            test::run(&workspace, if quick { Scope::Quick } else { Scope::Everything })?
+        }
+    };
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,168 @@
+//! Documents that somebody writes straight into the store.
+
+use gcloud_sdk::google::firestore::v1::Value as Stored;
+use gcloud_sdk::google::firestore::v1::value::ValueType;
+use serde_json::{Value, json};
+
+use super::demo::{Demo, SOON, viewer};
+use crate::eventually::eventually;
+use crate::store::raw::{Raw, boolean, integer, list, map, text};
+
+#[tokio::test]
+async fn what_nobody_offers_is_refused_and_not_stored() {
+    let demo = Demo::start().await;
+    let mut body = viewer();
+    body["roles"] = json!([{"role": "roles/storage.admin"}]);
+    let (status, reply) =
+        demo.call("alice", reqwest::Method::POST, "/v1/requests", Some(&body)).await.unwrap();
+    assert_eq!(
+        (status, &reply["error"]["details"][0]["reason"]),
+        (403, &json!("NOT_ELIGIBLE")),
+        "{reply}"
+    );
+    let (status, reply) =
+        demo.call("dave", reqwest::Method::POST, "/v1/requests", Some(&viewer())).await.unwrap();
+    assert_eq!(status, 403, "{reply}");
+    assert_eq!(demo.get("erin", "/v1/requests?view=all").await["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_request_without_a_true_envelope_is_never_granted() {
+    let demo = Demo::start().await;
+    let before = demo.foreign("projects/demo-web").await;
+    let store = demo.store().await;
+    let envelope = true_envelope(&demo, &store).await;
+    let edited = |from: &str, to: &str| {
+        let payload = envelope.payload.replace(from, to);
+        assert_ne!(payload, envelope.payload, "{from}");
+        Envelope { payload, ..envelope.clone() }
+    };
+    let forged = [
+        ("11111111111111111111111111", None),
+        // A true envelope, in the wrong place.
+        ("22222222222222222222222222", Some(envelope.clone())),
+        ("33333333333333333333333333", Some(edited(&envelope.id, "33333333333333333333333333"))),
+        ("44444444444444444444444444", Some(edited("roles/compute.viewer", "roles/compute.admin"))),
+        (
+            "55555555555555555555555555",
+            Some(Envelope { key_id: "writer-1".into(), ..envelope.clone() }),
+        ),
+        (
+            "66666666666666666666666666",
+            Some(Envelope { key_id: "nobody".into(), ..envelope.clone() }),
+        ),
+        (
+            "77777777777777777777777777",
+            Some(Envelope { signature: String::new(), ..envelope.clone() }),
+        ),
+    ];
+    for (id, envelope) in &forged {
+        let spec = envelope.as_ref().map_or_else(|| text("trust me"), Envelope::to_value);
+        let status = map([("phase", text("ACTIVE"))]);
+        store
+            .set(
+                &format!("requests/{id}"),
+                [("live", boolean(true)), ("spec", spec), ("status", status)],
+            )
+            .await;
+    }
+    for (id, _) in &forged {
+        let ended = || async { (phase(&store, id).await == "ENDED").then_some(()) };
+        eventually(&format!("{id} is INVALID"), SOON, ended).await;
+        assert_eq!(demo.bindings("projects/demo-web", id).await, Vec::<Value>::new());
+    }
+    assert_eq!(demo.foreign("projects/demo-web").await, before);
+    let metrics = demo.metrics().await;
+    assert!(
+        metrics.contains("curfew_forgery_rejections_total{reason=\"BAD_SIGNATURE\"}"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn a_forged_grant_has_no_effect() {
+    let demo = Demo::start().await;
+    // Starts tomorrow: nothing is granted before, whatever the store says.
+    let mut body = viewer();
+    let tomorrow = now() + chrono::TimeDelta::days(1);
+    body["startAt"] = tomorrow.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
+    let id = demo.file("alice", &body).await;
+    demo.until("alice", &id, "SCHEDULED", SOON).await;
+    let store = demo.store().await;
+    let path = format!("requests/{id}");
+    let mut document = store.get(&path).await.unwrap();
+    let zeros = "0".repeat(64);
+    let fact = map([
+        ("n", integer(2)),
+        ("kind", text("GRANT")),
+        ("at", text("2026-01-01T00:00:00.000000Z")),
+        ("payload", text("{\"bindings\":[]}")),
+        ("prev", text(&zeros)),
+        ("mac", text(&zeros)),
+    ]);
+    document.fields.insert("facts".into(), list(vec![fact]));
+    document.fields.insert("status".into(), map([("phase", text("ACTIVE"))]));
+    store.put(document).await;
+    // Facts that this controller remembers are gone from the document: it ends, with nothing granted.
+    assert_eq!(demo.until("alice", &id, "ENDED", SOON).await, "TAMPERED");
+    assert_eq!(demo.bindings("projects/demo-web", &id).await, Vec::<Value>::new());
+    assert!(
+        !demo
+            .can("user:alice@example.com", "roles/compute.viewer", "projects/demo-web", None)
+            .await
+    );
+}
+
+#[derive(Clone)]
+struct Envelope {
+    id: String,
+    payload: String,
+    key_id: String,
+    signature: String,
+}
+
+impl Envelope {
+    fn to_value(&self) -> Stored {
+        map([
+            ("payload", text(&self.payload)),
+            ("keyId", text(&self.key_id)),
+            ("signature", text(&self.signature)),
+        ])
+    }
+}
+
+/// The envelope of a request that alice filed and withdrew.
+async fn true_envelope(demo: &Demo, store: &Raw) -> Envelope {
+    let id = demo.file("alice", &viewer()).await;
+    demo.end("alice", &id, "withdraw").await;
+    demo.until("alice", &id, "ENDED", SOON).await;
+    let document = store.get(&format!("requests/{id}")).await.unwrap();
+    let Some(ValueType::MapValue(spec)) = &document.fields["spec"].value_type else {
+        panic!("{document:?}")
+    };
+    let field = |name: &str| string(&spec.fields[name]);
+    Envelope {
+        payload: field("payload"),
+        key_id: field("keyId"),
+        signature: field("signature"),
+        id,
+    }
+}
+
+async fn phase(store: &Raw, id: &str) -> String {
+    let document = store.get(&format!("requests/{id}")).await.unwrap();
+    let Some(ValueType::MapValue(status)) = &document.fields["status"].value_type else {
+        return String::new();
+    };
+    status.fields.get("phase").map(string).unwrap_or_default()
+}
+
+fn string(value: &Stored) -> String {
+    let Some(ValueType::StringValue(text)) = &value.value_type else { panic!("{value:?}") };
+    text.clone()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a real process is asked about real time")]
+fn now() -> chrono::DateTime<chrono::Utc> {
+    std::time::SystemTime::now().into()
+}

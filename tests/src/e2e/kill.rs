@@ -1,0 +1,112 @@
+//! SIGKILL at random moments under load: nothing is lost, nothing is doubled.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use reqwest::Method;
+use serde_json::json;
+
+use super::demo::{Demo, SOON};
+use crate::eventually::eventually;
+
+const N_PEOPLE: usize = 200;
+const N_PROJECTS: usize = 20;
+const N_KILLS: usize = 20;
+
+/// An organisation of `N_PEOPLE` in one eligible group.
+fn organisation() -> String {
+    let mut yaml = String::from(
+        "organization: {id: 100000000001, displayName: example.com, customer: C0demo001}\nfolders: []\nprojects:\n",
+    );
+    let mut line = |text: String| writeln!(yaml, "{text}").unwrap();
+    line("  - {id: demo-curfew, number: 100000000104, displayName: Curfew, parent: organizations/100000000001}".into());
+    for n in 0..N_PROJECTS {
+        line(format!(
+            "  - {{id: project-{n}, number: {}, displayName: P, parent: organizations/100000000001}}",
+            100_000_001_000 + n
+        ));
+    }
+    line("people:".into());
+    for n in 0..N_PEOPLE {
+        line(format!("  - {{email: p{n}@example.com, name: P, id: \"{}\"}}", 101_000_000_000 + n));
+    }
+    line("  - {email: olga@example.com, name: Olga, id: \"1\", groupsReader: true}".into());
+    line("serviceAccounts:".into());
+    for (n, name) in ["intake", "controller"].iter().enumerate() {
+        line(format!(
+            "  - {{email: {name}@demo-curfew.iam.gserviceaccount.com, id: \"{}\", project: demo-curfew, groupsReader: true}}",
+            200 + n
+        ));
+    }
+    let members: Vec<String> = (0..N_PEOPLE).map(|n| format!("p{n}@example.com")).collect();
+    line(format!(
+        "groups:\n  - {{email: all@example.com, name: All, id: 0all, members: [{}]}}",
+        members.join(", ")
+    ));
+    line("roles: []".into());
+    line("policies:\n  organizations/100000000001:\n    bindings:".into());
+    line("      - {role: roles/resourcemanager.organizationAdmin, members: [\"user:olga@example.com\", \"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
+    line("      - {role: roles/iam.roleViewer, members: [\"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
+    line("      - {role: roles/cloudasset.viewer, members: [\"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
+    line("      - role: roles/compute.viewer\n        members: [\"group:all@example.com\"]\n        condition: {title: Eligible, expression: \"has({}.jitAccessConstraint)\"}".into());
+    line("tokens: {x: olga@example.com}".into());
+    yaml
+}
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_doubled_when_the_process_is_killed_under_load() {
+    let mut demo = Demo::start_seeded(Some(&organisation())).await;
+    let mut filed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for round in 0..N_KILLS {
+        let moment = Duration::from_millis(rand::rng().random_range(5..400));
+        let people = (0..10).map(|n| round * 10 + n);
+        let filing = futures_util::future::join_all(people.map(|n| file(&demo, n)));
+        let answers = tokio::time::timeout(moment, filing).await.unwrap_or_default();
+        filed.extend(answers.into_iter().flatten());
+        demo.kill();
+        demo.restart().await;
+    }
+    // Asking again with the same key gives every person the one request, whether its answer arrived or not.
+    for n in 0..N_PEOPLE {
+        let (id, place) = file(&demo, n).await.unwrap();
+        assert!(filed.get(&id).is_none_or(|known| *known == place), "two people share {id}");
+        filed.insert(id, place);
+    }
+    assert_eq!(filed.len(), N_PEOPLE);
+
+    for (id, (person, project)) in &filed {
+        let active = || async {
+            let (phase, reason) = demo.stands(&format!("p{person}"), id).await;
+            assert_ne!(phase, "ENDED", "{id} ended early: {reason}");
+            (phase == "ACTIVE").then_some(())
+        };
+        eventually(&format!("{id} is active"), SOON * 3, active).await;
+        let bindings = demo.bindings(&format!("projects/project-{project}"), id).await;
+        assert_eq!(bindings.len(), 1, "{id}: {bindings:?}");
+        assert_eq!(bindings[0]["members"], json!([format!("user:p{person}@example.com")]));
+    }
+    let mut ours = 0;
+    for n in 0..N_PROJECTS {
+        let policy = demo.policy(&format!("projects/project-{n}")).await;
+        ours += policy["bindings"].as_array().map_or(0, Vec::len);
+    }
+    assert_eq!(ours, N_PEOPLE, "bindings that belong to no request, or one twice");
+}
+
+/// Files one person's request under a key of its own; `None` if no answer came.
+async fn file(demo: &Demo, person: usize) -> Option<(String, (usize, usize))> {
+    let project = person % N_PROJECTS;
+    let body = json!({
+        "resource": format!("projects/project-{project}"),
+        "roles": [{"role": "roles/compute.viewer"}],
+        "duration": "2h",
+        "justification": "load",
+    });
+    let (status, reply) = demo
+        .call_with_key(&format!("p{person}"), Method::POST, "/v1/requests", &body, "the-one")
+        .await?;
+    let name = reply["name"].as_str().filter(|_| status == 200 || status == 201)?;
+    Some((name.trim_start_matches("requests/").to_owned(), (person, project)))
+}

@@ -1,0 +1,101 @@
+//! A bare client: writes what nobody should, and reads what really stands.
+
+use std::net::SocketAddr;
+
+use gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
+use gcloud_sdk::google::firestore::v1::value::ValueType;
+use gcloud_sdk::google::firestore::v1::write::Operation;
+use gcloud_sdk::google::firestore::v1::{
+    ArrayValue, CommitRequest, Document, GetDocumentRequest, MapValue, Value, Write,
+};
+use gcloud_sdk::prost_types::Timestamp;
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+pub(crate) struct Raw {
+    client: FirestoreClient<Channel>,
+    database: String,
+    authorization: String,
+}
+
+impl Raw {
+    pub(crate) async fn connect(address: SocketAddr, project: &str, token: &str) -> Self {
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await;
+        Self {
+            client: FirestoreClient::new(channel.unwrap()),
+            database: format!("projects/{project}/databases/(default)"),
+            authorization: format!("Bearer {token}"),
+        }
+    }
+
+    /// Writes a whole document, whatever stood there.
+    pub(crate) async fn set<const N: usize>(&self, path: &str, fields: [(&str, Value); N]) {
+        let fields = fields.map(|(name, value)| (name.to_owned(), value)).into();
+        let document = Document { name: self.name(path), fields, ..Default::default() };
+        self.commit(Operation::Update(document)).await;
+    }
+
+    /// Writes a document back, whatever stands there now.
+    pub(crate) async fn put(&self, document: Document) {
+        self.commit(Operation::Update(document)).await;
+    }
+
+    pub(crate) async fn delete(&self, path: &str) {
+        self.commit(Operation::Delete(self.name(path))).await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Option<Document> {
+        let request = GetDocumentRequest { name: self.name(path), ..Default::default() };
+        match self.client.clone().get_document(self.request(request)).await {
+            Ok(document) => Some(document.into_inner()),
+            Err(status) if status.code() == Code::NotFound => None,
+            Err(status) => panic!("{status}"),
+        }
+    }
+
+    async fn commit(&self, operation: Operation) {
+        let write = Write { operation: Some(operation), ..Default::default() };
+        let request = CommitRequest {
+            database: self.database.clone(),
+            writes: vec![write],
+            ..Default::default()
+        };
+        self.client.clone().commit(self.request(request)).await.unwrap();
+    }
+
+    fn name(&self, path: &str) -> String {
+        format!("{}/documents/{path}", self.database)
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.authorization.parse().unwrap());
+        request
+    }
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value { value_type: Some(ValueType::StringValue(text.into())) }
+}
+
+pub(crate) fn boolean(value: bool) -> Value {
+    Value { value_type: Some(ValueType::BooleanValue(value)) }
+}
+
+pub(crate) fn integer(number: i64) -> Value {
+    Value { value_type: Some(ValueType::IntegerValue(number)) }
+}
+
+pub(crate) fn time(seconds: i64) -> Value {
+    let at = Timestamp { seconds, nanos: 0 };
+    Value { value_type: Some(ValueType::TimestampValue(at)) }
+}
+
+pub(crate) fn list(values: Vec<Value>) -> Value {
+    Value { value_type: Some(ValueType::ArrayValue(ArrayValue { values })) }
+}
+
+pub(crate) fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let fields = fields.map(|(name, value)| (name.to_owned(), value)).into();
+    Value { value_type: Some(ValueType::MapValue(MapValue { fields })) }
+}
