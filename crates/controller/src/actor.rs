@@ -1,7 +1,7 @@
 //! One actor per resource whose policy has to be looked at. Its mailbox holds request ids, not edits: while a turn is
 //! in flight arriving ids wait, and the next turn takes them all (group commit, with no delay when idle).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const UNANSWERED_WATCH: Duration = Duration::from_mins(5);
 
 /// The mailboxes of all resources that this process knows of.
 pub(crate) struct Actors {
-    mailboxes: Mutex<HashMap<Resource, Mailbox>>,
+    mailboxes: Mutex<BTreeMap<Resource, Mailbox>>,
     tasks: TaskTracker,
 }
 
@@ -40,7 +40,7 @@ struct Mailbox {
     conflicts: u32,
     failures: u32,
     read_at: Option<Duration>,
-    /// Writes whose end is not known, with the etag that each is conditional on.
+    /// Writes whose end is not known or not recorded, with the etag that each is conditional on.
     unanswered: BTreeMap<WriteId, String>,
     watch_until: Option<Duration>,
     /// Fences that were refused, with the policy's etag then: not tried again on the very same policy.
@@ -75,10 +75,10 @@ impl Actors {
     }
 
     /// Resources that are due for a read.
-    pub(crate) fn due(
+    pub(crate) fn due<V>(
         &self,
         now: Duration,
-        live: &BTreeSet<Resource>,
+        live: &BTreeMap<Resource, V>,
         every: (Duration, Duration),
     ) -> Vec<Resource> {
         let (live_every, settled_every) = every;
@@ -87,14 +87,14 @@ impl Actors {
                 || mailbox.watch_until.is_some_and(|until| now < until)
             {
                 UNANSWERED_READ_EVERY
-            } else if live.contains(resource) {
+            } else if live.contains_key(resource) {
                 live_every
             } else {
                 settled_every
             }
         };
         let mut all = self.lock();
-        for resource in live {
+        for resource in live.keys() {
             all.entry(resource.clone()).or_default();
         }
         let is_due = |resource: &Resource, mailbox: &Mailbox| {
@@ -106,27 +106,28 @@ impl Actors {
             .collect()
     }
 
-    /// Notes a read of the policy; gives the writes that it shows to be over.
-    pub(crate) fn was_read(&self, resource: &Resource, etag: &str, now: Duration) -> Vec<WriteId> {
+    /// Notes a read of the policy; gives the writes that it shows to be over, with their etags.
+    pub(crate) fn was_read(
+        &self,
+        resource: &Resource,
+        etag: &str,
+        now: Duration,
+    ) -> BTreeMap<WriteId, String> {
         let mut all = self.lock();
         let mailbox = all.entry(resource.clone()).or_default();
         mailbox.read_at = Some(now);
         mailbox.failures = 0;
         // A write that is conditional on another etag can no longer land.
-        let over: Vec<WriteId> = mailbox
-            .unanswered
-            .iter()
-            .filter(|(_, on)| *on != etag)
-            .map(|(write, _)| write.clone())
-            .collect();
-        mailbox.unanswered.retain(|_, on| on == etag);
+        let over: BTreeMap<WriteId, String> =
+            mailbox.unanswered.extract_if(.., |_, on| on != etag).collect();
         if !over.is_empty() {
             mailbox.watch_until = Some(now.saturating_add(UNANSWERED_WATCH));
         }
         over
     }
 
-    pub(crate) fn went_unanswered(&self, resource: &Resource, write: WriteId, etag: String) {
+    /// Notes a write whose end is not known or not recorded.
+    pub(crate) fn left_open(&self, resource: &Resource, write: WriteId, etag: String) {
         self.lock().entry(resource.clone()).or_default().unanswered.insert(write, etag);
     }
 
@@ -186,7 +187,7 @@ impl Actors {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Resource, Mailbox>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Resource, Mailbox>> {
         self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -197,6 +198,7 @@ async fn run(context: Arc<Context>, resource: Resource) {
         let delay = context.actors.ended(&resource, end, context.ports.entropy.bits());
         if !delay.is_zero() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(delay) => {}
                 () = context.stop.cancelled() => {}
             }

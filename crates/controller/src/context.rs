@@ -1,7 +1,7 @@
 //! What every part of the controller shares.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How far the clock may differ from the store's commit times before the controller acts on nothing.
 pub(crate) const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+
+/// How often the clocks are compared while they disagree: soon enough to go on when the clock is put right.
+const CLOCK_PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// The world outside.
 #[derive(Clone)]
@@ -70,6 +73,7 @@ pub(crate) struct Context {
     pub(crate) stop: CancellationToken,
     has_synced: AtomicBool,
     skew_ms: AtomicI64,
+    clock_probed_at: Mutex<Option<Duration>>,
 }
 
 impl Context {
@@ -88,6 +92,7 @@ impl Context {
             stop,
             has_synced: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
+            clock_probed_at: Mutex::new(None),
             ports,
             settings,
             metrics,
@@ -104,6 +109,17 @@ impl Context {
             has_synced: self.has_synced.load(Ordering::Relaxed),
             clock_agrees: skew.abs() <= CLOCK_SKEW_MAX,
         }
+    }
+
+    /// Whether the last comparison of the clocks is long enough ago for another one; notes that it is made now.
+    pub(crate) fn may_probe_clock(&self) -> bool {
+        let now = self.ports.clock.elapsed();
+        let mut probed_at = self.clock_probed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = probed_at.is_none_or(|at| now.saturating_sub(at) >= CLOCK_PROBE_EVERY);
+        if is_due {
+            *probed_at = Some(now);
+        }
+        is_due
     }
 
     pub(crate) fn synced(&self) {

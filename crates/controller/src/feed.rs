@@ -1,9 +1,10 @@
 //! Where work comes from: the watch as a hint, the resync as the guarantee, and the reading of resources.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use curfew_core::chain::Chain;
 use curfew_core::id::RequestId;
 use curfew_core::resource::Resource;
 use curfew_ports::{PortError, StoredRequest, WatchEvent};
@@ -89,6 +90,7 @@ pub(crate) async fn watch_forever(context: Arc<Context>) {
     let mut events = context.ports.store.watch_live();
     loop {
         let event = tokio::select! {
+            biased;
             event = events.next() => event,
             () = context.stop.cancelled() => return,
         };
@@ -130,17 +132,32 @@ pub(crate) async fn read_resources_forever(context: Arc<Context>) {
         break;
     }
     while !is_stopped(&context, DUE_EVERY).await {
-        let live: BTreeSet<Resource> =
-            context.view.all().iter().filter_map(|known| resource_of(&known.request)).collect();
+        let live = granted_by_resource(&context);
         let every = (context.settings.read_live_every, context.settings.read_settled_every);
         for resource in context.actors.due(context.ports.clock.elapsed(), &live, every) {
-            context.actors.submit(&context, &resource, Batch::whole());
+            // A binding that somebody removed names nobody any more: its request has to be named here.
+            let ids = live.get(&resource).cloned().unwrap_or_default();
+            context.actors.submit(&context, &resource, Batch { ids, whole: true });
         }
     }
 }
 
+/// Every resource with a live request, and those of its requests that have a grant.
+fn granted_by_resource(context: &Context) -> BTreeMap<Resource, BTreeSet<RequestId>> {
+    let mut live: BTreeMap<Resource, BTreeSet<RequestId>> = BTreeMap::new();
+    for known in context.view.all() {
+        let Some(resource) = resource_of(&known.request) else { continue };
+        let granted = live.entry(resource).or_default();
+        if Chain::of(&known.request.facts).grant.is_some() {
+            granted.insert(known.stored.id.clone());
+        }
+    }
+    live
+}
+
 async fn is_stopped(context: &Context, after: Duration) -> bool {
     tokio::select! {
+        biased;
         () = tokio::time::sleep(after) => false,
         () = context.stop.cancelled() => true,
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use curfew_core::World;
 use curfew_core::chain::Chain;
 use curfew_core::eligible::{EligibleBinding, offers};
-use curfew_core::entry::{ActKind, Entry};
+use curfew_core::entry::{
+    ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry,
+};
 use curfew_core::id::{Digest, Nonce};
 use curfew_core::judge::{self, Eligibility, Evidence};
 use curfew_core::observe::ObservedBindings;
@@ -22,6 +24,9 @@ use futures_util::future::{join_all, try_join_all};
 use crate::context::{Context, Ports};
 use crate::settings::Operators;
 use crate::shared::Shared;
+
+/// The most entries of one request that can come to count or be refused.
+const LOOKED_AT_MAX: usize = DECISIONS_MAX + DIRECTIVES_MAX + ENDING_DIRECTIVES_RESERVE;
 
 /// Live look-ups, shared by everybody who asks the same within five seconds.
 pub(crate) struct Lookups {
@@ -170,7 +175,9 @@ impl Lookups {
         let in_question = |entry: &&Entry| {
             entry.act.kind() == ActKind::Revoke && !chain.seen.contains_key(&entry.nonce)
         };
-        let entries = request.entries.values().filter_map(verified).filter(in_question);
+        // No more than the core ever looks at; what is beyond them waits, and need not be asked about.
+        let entries =
+            request.entries.values().filter_map(verified).filter(in_question).take(LOOKED_AT_MAX);
         let ask = |entry: Entry| async move {
             let standing = self.standing(&entry.actor.email, operators).await;
             (entry.nonce, standing)

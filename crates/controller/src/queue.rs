@@ -115,6 +115,7 @@ impl Queue {
             };
             match next_appointment {
                 Some(at) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = tokio::time::sleep_until(at) => {}
                 },

@@ -24,7 +24,8 @@ pub(crate) enum Recording {
 /// Whether the document says something else than its facts although there is nothing new to record.
 pub(crate) fn needs_mending(known: &Known) -> bool {
     let is_over = Chain::of(&known.request.facts).ended.is_some();
-    known.request.rolled_back || known.stored.live == is_over
+    let is_behind = known.request.rolled_back && known.stored.facts != *known.sealed;
+    is_behind || known.stored.live == is_over
 }
 
 /// Records `drafts` after the verified facts of `known`. What did not verify is cut off by the same commit.

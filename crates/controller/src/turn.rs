@@ -46,11 +46,6 @@ impl Batch {
         Self { ids: BTreeSet::from([id]), whole: false }
     }
 
-    /// Whatever the policy names.
-    pub(crate) fn whole() -> Self {
-        Self { ids: BTreeSet::new(), whole: true }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty() && !self.whole
     }
@@ -100,12 +95,8 @@ pub(crate) async fn take(context: &Arc<Context>, resource: &Resource, batch: Bat
         Err(error) => return unreadable(context, resource, batch, &error).await,
     };
     let over = context.actors.was_read(resource, &policy.etag, context.ports.clock.elapsed());
-    if !over.is_empty()
-        && let Err(error) = context.ports.store.close_intents(resource, &over).await
-    {
-        tracing::warn!(error = error.chain(), %resource, "the end of an earlier policy write could not be recorded");
-    }
     let turn = Turn { context, resource, known_before };
+    turn.close_intents(over).await;
     turn.on(policy, batch).await
 }
 
@@ -285,11 +276,13 @@ impl Turn<'_> {
         if let Err(error) =
             self.context.ports.store.open_intent(self.resource, &write, &intent).await
         {
+            // It may be recorded all the same, or may still be: a read that shows another etag closes it.
+            self.context.actors.left_open(self.resource, write, intent.etag);
             return self.give_up(batch.clone(), "record the intent of a policy write", &error);
         }
         let age = self.context.ports.clock.elapsed().saturating_sub(read_at);
         if age > DOCUMENTS_AGE_MAX || self.context.stop.is_cancelled() {
-            self.close_intent(&write).await;
+            self.close_intent(write, read).await;
             return TurnEnd::Conflict(batch.clone());
         }
         match self.context.ports.policies.set(self.resource, wanted, &write).await {
@@ -297,7 +290,7 @@ impl Turn<'_> {
                 self.context.metrics.policy_written("ok", edits.len());
                 tracing::info!(resource = %self.resource, write.id = %write, n_requests = edits.len(), "policy written");
                 let ((), end) =
-                    tokio::join!(self.close_intent(&write), self.after_write(batch, &stored));
+                    tokio::join!(self.close_intent(write, read), self.after_write(batch, &stored));
                 end
             }
             Err(error) => self.not_written(batch, read, edits, write, error).await,
@@ -355,10 +348,10 @@ impl Turn<'_> {
         self.context.metrics.policy_written(error.class.as_str(), edits.len());
         if error.class == RetryClass::Unavailable {
             // It may have happened, or may still happen: the intent stays open until a read shows another etag.
-            self.context.actors.went_unanswered(self.resource, write, read.etag.clone());
+            self.context.actors.left_open(self.resource, write, read.etag.clone());
             return self.give_up(batch.clone(), "write a policy", &error);
         }
-        self.close_intent(&write).await;
+        self.close_intent(write, read).await;
         match error.class {
             RetryClass::Conflict => {
                 self.context.metrics.policy_conflict();
@@ -422,12 +415,21 @@ impl Turn<'_> {
         TurnEnd::Done
     }
 
-    async fn close_intent(&self, write: &WriteId) {
-        if let Err(error) =
-            self.context.ports.store.close_intents(self.resource, std::slice::from_ref(write)).await
-        {
-            // The next read closes it.
+    async fn close_intent(&self, write: WriteId, read: &Policy) {
+        self.close_intents(BTreeMap::from([(write, read.etag.clone())])).await;
+    }
+
+    /// Records that these writes are over. Where that fails they stay noted, and a later read closes them.
+    async fn close_intents(&self, over: BTreeMap<WriteId, String>) {
+        let writes: Vec<WriteId> = over.keys().cloned().collect();
+        if writes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.context.ports.store.close_intents(self.resource, &writes).await {
             tracing::warn!(error = error.chain(), resource = %self.resource, "the end of a policy write could not be recorded");
+            over.into_iter().for_each(|(write, etag)| {
+                self.context.actors.left_open(self.resource, write, etag)
+            });
         }
     }
 

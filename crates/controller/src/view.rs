@@ -1,7 +1,7 @@
 //! What this process knows of the requests: the newest version seen of each, verified once, and the facts that it
 //! remembers although a document may have been rolled back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +9,7 @@ use curfew_core::chain::Chain;
 use curfew_core::id::RequestId;
 use curfew_core::reconcile::{ACTIVATION_WINDOW, SELF_ACTIVATION_WINDOW};
 use curfew_core::request::{Request, VerifiedFacts};
-use curfew_ports::{StoredFact, StoredRequest, Verifier};
+use curfew_ports::{StoredEnvelope, StoredFact, StoredRequest, Verifier};
 
 /// How much longer than its creation, start and end a request's facts are remembered: longer than every window that
 /// follows one of them, so that late and repeated events have passed by then.
@@ -33,11 +33,13 @@ pub(crate) struct Known {
 /// See the module's documentation.
 pub(crate) struct View {
     verifier: Arc<dyn Verifier>,
-    known: Mutex<HashMap<RequestId, Known>>,
+    known: Mutex<BTreeMap<RequestId, Known>>,
     remembered: Mutex<HashMap<RequestId, Remembered>>,
 }
 
 struct Remembered {
+    /// What the first fact is chained to.
+    spec: Option<StoredEnvelope>,
     facts: VerifiedFacts,
     sealed: Arc<Vec<StoredFact>>,
     until: DateTime<Utc>,
@@ -92,8 +94,9 @@ impl View {
         let mut request = self.verifier.verify(&stored);
         let verified = stored.facts.get(..request.facts.len()).unwrap_or_default();
         let mut all = lock(&self.remembered);
-        let sealed = match all.get(&stored.id) {
+        let sealed = match all.get_mut(&stored.id) {
             Some(remembered) if !verified.starts_with(&remembered.sealed) => {
+                remembered.follow(&stored, &*self.verifier);
                 request.facts = remembered.facts.clone();
                 request.rolled_back = true;
                 remembered.sealed.clone()
@@ -102,11 +105,31 @@ impl View {
                 let sealed = Arc::new(verified.to_vec());
                 let facts = request.facts.clone();
                 let until = remember_until(&request);
-                all.insert(stored.id.clone(), Remembered { facts, sealed: sealed.clone(), until });
+                let spec = stored.spec.clone();
+                all.insert(
+                    stored.id.clone(),
+                    Remembered { spec, facts, sealed: sealed.clone(), until },
+                );
                 sealed
             }
         };
         Known { stored: Arc::new(stored), request: Arc::new(request), sealed }
+    }
+}
+
+impl Remembered {
+    /// Takes in what was added to the remembered facts although the document's spec is not what it was: an exchanged
+    /// spec makes the whole chain unverifiable, and what is recorded about that must still count.
+    fn follow(&mut self, stored: &StoredRequest, verifier: &dyn Verifier) {
+        if !stored.facts.starts_with(&self.sealed) || stored.spec == self.spec {
+            return;
+        }
+        let facts =
+            verifier.verify(&StoredRequest { spec: self.spec.clone(), ..stored.clone() }).facts;
+        if facts.len() > self.facts.len() {
+            self.sealed = Arc::new(stored.facts.get(..facts.len()).unwrap_or_default().to_vec());
+            self.facts = facts;
+        }
     }
 }
 

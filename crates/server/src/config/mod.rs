@@ -3,6 +3,8 @@
 mod checked;
 mod file;
 mod overrides;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

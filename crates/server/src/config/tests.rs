@@ -1,0 +1,107 @@
+//! What a configuration must say, and how it is told.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{Config, StoreKind, parse};
+
+const PLAIN: &str = "
+installation: prod
+scope: projects/access-web
+baseUrl: https://access.example.com
+store: {kind: embedded}
+iap: {audience: /projects/1/locations/europe-west1/services/curfew}
+operators: ['user:olga@example.com', 'group:sre@example.com']
+signing: {file: ./intake.key, keyId: intake-1}
+keys: [{id: intake-1, publicKey: ./intake.pub, level: SESSION, verbs: [REQUEST, DIRECT], from: 2026-01-01, until: 2036-01-01T12:00:00Z}]
+factsKey: {file: ./facts.key}
+";
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [private, public] = ["intake.key", "intake.pub"].map(|name| folder.path().join(name));
+        crate::keys::make_signing_key(&private, &public).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn read(&self, text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        parse(text, self.path(), &environment.collect::<BTreeMap<_, _>>())
+            .map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_plain_configuration_is_enough() {
+    let folder = Folder::new();
+    let config = folder.read(PLAIN, &[]).unwrap();
+    assert!(
+        matches!(&config.store.kind, StoreKind::Embedded(path) if *path == folder.path().join("curfew.db"))
+    );
+    assert_eq!(config.listen.ops.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.rules.duration_max, chrono::TimeDelta::hours(2));
+    assert_eq!((config.operators.people.len(), config.operators.groups.len()), (1, 1));
+    assert!(config.keys.get("intake-1").is_some());
+}
+
+#[test]
+fn every_wrong_value_is_refused_by_the_name_of_its_setting() {
+    let folder = Folder::new();
+    for (right, wrong, setting) in [
+        ("installation: prod", "installation: Prod", "installation"),
+        ("scope: projects/access-web", "scope: projects/123456", "scope"),
+        ("https://access.example.com", "http://access.example.com", "baseUrl"),
+        ("kind: embedded", "kind: sqlite", "store.kind"),
+        (
+            "audience: /projects/1/locations/europe-west1/services/curfew",
+            "audience: ' '",
+            "iap.audience",
+        ),
+        ("user:olga@example.com", "olga@example.com", "operators[0]"),
+        ("group:sre@example.com", "domain:example.com", "operators[1]"),
+        ("level: SESSION", "level: session", "keys[0].level"),
+        ("verbs: [REQUEST, DIRECT]", "verbs: [EVERYTHING]", "keys[0].verbs"),
+        ("from: 2026-01-01", "from: yesterday", "keys[0].from"),
+        ("until: 2036-01-01T12:00:00Z", "until: 2025-01-01", "keys"),
+        ("publicKey: ./intake.pub", "publicKey: ./nothing.pub", "keys[0].publicKey"),
+        ("factsKey:", "eligible: {maxDuration: 25h}\nfactsKey:", "eligible.maxDuration"),
+        ("factsKey:", "eligible: {maxRoles: 11}\nfactsKey:", "eligible.maxRoles"),
+        ("factsKey:", "eligible: {defaultDuration: 3h}\nfactsKey:", "eligible.defaultDuration"),
+        ("factsKey:", "listen: {app: everywhere}\nfactsKey:", "listen.app"),
+    ] {
+        let text = PLAIN.replace(right, wrong);
+        assert_ne!(text, PLAIN, "{right}");
+        let error = folder.read(&text, &[]).unwrap_err();
+        assert!(error.starts_with(&format!("{setting}: ")), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn cloud_run_gets_its_port_and_no_embedded_store() {
+    let folder = Folder::new();
+    let error = folder.read(PLAIN, &[("K_SERVICE", "curfew")]).unwrap_err();
+    assert!(error.starts_with("store.kind: "), "{error}");
+    let config = folder.read(PLAIN, &[("PORT", "8099")]).unwrap();
+    assert_eq!(config.listen.app.to_string(), "0.0.0.0:8099");
+}
+
+#[test]
+fn googles_firestore_needs_a_project_and_an_emulator_none() {
+    let folder = Folder::new();
+    let text = PLAIN.replace("kind: embedded", "kind: firestore");
+    assert!(folder.read(&text, &[]).unwrap_err().starts_with("store.project: "));
+    let config = folder.read(&text, &[("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8423")]).unwrap();
+    assert!(
+        matches!(&config.store.kind, StoreKind::Loopback(at, _) if at == "http://127.0.0.1:8423")
+    );
+}
