@@ -115,30 +115,48 @@ pub(crate) async fn watch_forever(context: Arc<Context>) {
 
 /// Reads the policies of all resources that were ever written, and of those with a live request more often.
 pub(crate) async fn read_resources_forever(context: Arc<Context>) {
+    let mut registered_at = None;
     loop {
-        match context.ports.store.resources().await {
-            Ok(records) => records.into_iter().for_each(|record| context.actors.register(record)),
-            Err(error) => {
-                tracing::warn!(
-                    error = error.chain(),
-                    "the resources that were written could not be read"
-                );
-                if is_stopped(&context, RESYNC_RETRY).await {
-                    return;
-                }
-                continue;
-            }
+        let now = context.ports.clock.elapsed();
+        // Again and again: an intent can be recorded long after the call that was to record it was given up.
+        let is_due = |at: Duration| now.saturating_sub(at) >= context.settings.read_settled_every;
+        if registered_at.is_none_or(is_due) && register_resources(&context).await {
+            registered_at = Some(now);
         }
-        break;
+        let pause = if registered_at.is_some() { DUE_EVERY } else { RESYNC_RETRY };
+        if is_stopped(&context, pause).await {
+            return;
+        }
+        submit_due(&context);
     }
-    while !is_stopped(&context, DUE_EVERY).await {
-        let live = granted_by_resource(&context);
-        let every = (context.settings.read_live_every, context.settings.read_settled_every);
-        for resource in context.actors.due(context.ports.clock.elapsed(), &live, every) {
-            // A binding that somebody removed names nobody any more: its request has to be named here.
-            let ids = live.get(&resource).cloned().unwrap_or_default();
-            context.actors.submit(&context, &resource, Batch { ids, whole: true });
+}
+
+/// Takes in every resource that was ever written; says whether they could be read.
+async fn register_resources(context: &Context) -> bool {
+    match context.ports.store.resources().await {
+        Ok(records) => {
+            for record in records {
+                context.actors.register(record);
+            }
+            true
         }
+        Err(error) => {
+            tracing::warn!(
+                error = error.chain(),
+                "the resources that were written could not be read"
+            );
+            false
+        }
+    }
+}
+
+fn submit_due(context: &Arc<Context>) {
+    let live = granted_by_resource(context);
+    let every = (context.settings.read_live_every, context.settings.read_settled_every);
+    for resource in context.actors.due(context.ports.clock.elapsed(), &live, every) {
+        // A binding that somebody removed names nobody any more: its request has to be named here.
+        let ids = live.get(&resource).cloned().unwrap_or_default();
+        context.actors.submit(context, &resource, Batch { ids, whole: true });
     }
 }
 

@@ -427,9 +427,9 @@ impl Turn<'_> {
         }
         if let Err(error) = self.context.ports.store.close_intents(self.resource, &writes).await {
             tracing::warn!(error = error.chain(), resource = %self.resource, "the end of a policy write could not be recorded");
-            over.into_iter().for_each(|(write, etag)| {
-                self.context.actors.left_open(self.resource, write, etag)
-            });
+            for (write, etag) in over {
+                self.context.actors.left_open(self.resource, write, etag);
+            }
         }
     }
 

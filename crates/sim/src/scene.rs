@@ -1,0 +1,158 @@
+//! Who and what there is: an organisation, projects below it, people who are eligible, an operator.
+
+use curfew_controller::{Operators, Settings};
+use curfew_core::eligible::entitlement_name;
+use curfew_core::id::{Digest, Installation, Nonce, RequestId};
+use curfew_core::judge::Rules;
+use curfew_core::policy::{Binding, Condition, Rest};
+use curfew_core::principal::{Email, Person, Principal, Subject};
+use curfew_core::resource::Resource;
+use curfew_core::role::{Role, permissions_hash};
+use curfew_core::spec::{Authentication, RequestedRole, Spec};
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::cloud::Cloud;
+
+/// What makes a binding eligible, without approval.
+const ELIGIBLE: &str = "has({}.jitAccessConstraint)";
+
+/// The roles that members of the group may ask for everywhere.
+const ROLES: [&str; 2] = ["roles/compute.viewer", "roles/storage.admin"];
+
+/// What somebody asks for.
+#[derive(Debug, Clone)]
+pub struct Filing {
+    /// The local part of the requester's address.
+    pub who: String,
+    /// The number of the project.
+    pub project: usize,
+    /// How many roles, one or two.
+    pub n_roles: usize,
+    /// For how long.
+    pub duration: TimeDelta,
+    /// From when on; `None` for at once.
+    pub start_at: Option<DateTime<Utc>>,
+}
+
+impl Filing {
+    /// One role for an hour, at once.
+    pub fn by(who: &str, project: usize) -> Self {
+        Self { who: who.into(), project, n_roles: 1, duration: TimeDelta::hours(1), start_at: None }
+    }
+}
+
+/// The organisation, which is the scope.
+pub fn org() -> Resource {
+    Resource::Organization(1)
+}
+
+/// The `n`-th project.
+pub fn project(n: usize) -> Resource {
+    Resource::Project(format!("demo-project-{n}"))
+}
+
+/// A person of example.com.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a simulation is test code: a name that is no name fails it"
+)]
+pub fn person(name: &str) -> Person {
+    Person {
+        subject: Subject::parse(&format!("accounts.google.com:{name}")).unwrap(),
+        email: Email::parse(&format!("{name}@example.com")).unwrap(),
+    }
+}
+
+/// The one operator.
+pub fn operator() -> Person {
+    person("olga")
+}
+
+#[expect(clippy::unwrap_used, reason = "the name is a constant")]
+pub(crate) fn installation() -> Installation {
+    Installation::parse("sim").unwrap()
+}
+
+pub(crate) fn settings() -> Settings {
+    let rules = Rules {
+        scope: org(),
+        protected: BTreeSet::new(),
+        duration_max: TimeDelta::hours(8),
+        roles_max: 4,
+    };
+    let operators =
+        Operators { people: BTreeSet::from([operator().email]), groups: BTreeSet::new() };
+    Settings::new(installation(), rules, operators)
+}
+
+/// A cloud of so many projects, in which these people are in the eligible group.
+pub(crate) fn cloud(n_projects: usize, people: &[&str]) -> Cloud {
+    let mut cloud = Cloud::default();
+    cloud.seed_group(&group(), people.iter().map(|name| person(name).email));
+    let condition =
+        Condition { title: "eligible".into(), expression: ELIGIBLE.into(), ..Condition::default() };
+    let eligible = |role: &&str| Binding {
+        role: (*role).to_owned(),
+        members: vec![format!("group:{}", group())],
+        condition: Some(condition.clone()),
+        rest: Rest::default(),
+    };
+    cloud.seed(&org(), ROLES.iter().map(eligible).collect());
+    for n in 0..n_projects {
+        cloud.seed(
+            &project(n),
+            vec![foreign("user:zoe@example.com"), foreign("user:yves@example.com")],
+        );
+    }
+    cloud
+}
+
+/// A binding that is nobody's business here.
+pub(crate) fn foreign(member: &str) -> Binding {
+    let rest = Rest("{\"x\":1}".into());
+    Binding { role: "roles/editor".into(), members: vec![member.into()], condition: None, rest }
+}
+
+/// The group whose members are eligible.
+pub(crate) fn group() -> Email {
+    person("eligible").email
+}
+
+pub(crate) fn spec(
+    id: &RequestId,
+    filing: &Filing,
+    digest: Digest,
+    nonce: Nonce,
+    at: DateTime<Utc>,
+) -> Spec {
+    let requester = person(&filing.who);
+    Spec {
+        id: id.clone(),
+        digest,
+        principal: Principal::User(requester.email.clone()),
+        requester,
+        resource: project(filing.project),
+        roles: ROLES.iter().take(filing.n_roles).map(|role| requested(role)).collect(),
+        resource_names: Vec::new(),
+        duration: filing.duration,
+        start_at: filing.start_at,
+        justification: "to look".into(),
+        ticket: None,
+        chosen_approvers: Vec::new(),
+        break_glass: false,
+        requested_at: at,
+        nonce,
+        authentication: Authentication::default(),
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "the roles are constants")]
+fn requested(role: &str) -> RequestedRole {
+    let entitlement = entitlement_name(&org(), role, ELIGIBLE);
+    let role = Role::parse(role).unwrap();
+    let permissions_hash = permissions_hash(&Cloud::permissions(&role));
+    RequestedRole { role, resource_condition: String::new(), entitlement, permissions_hash }
+}

@@ -1,0 +1,246 @@
+//! Keys without cryptography, as strict as the real ones: what was not made through this does not verify.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use curfew_core::entry::Entry;
+use curfew_core::fact::{DraftFact, Fact, TagSubject};
+use curfew_core::id::{Digest, Nonce, RequestId, Tag, encode_id, sha256};
+use curfew_core::request::{
+    REQUESTED_AT_SKEW_MAX, Recorded, Rejection, Request, Verified, VerifiedFacts,
+};
+use curfew_core::spec::Spec;
+use curfew_ports::{FactSealer, LedgerEntry, StoredEnvelope, StoredFact, StoredRequest, Verifier};
+
+use crate::scene::installation;
+
+const KEY: &str = "intake";
+
+/// Everything that was ever signed or sealed.
+#[derive(Default)]
+pub struct Trust(Mutex<Made>);
+
+#[derive(Default)]
+struct Made {
+    n: u64,
+    specs: BTreeMap<String, (StoredEnvelope, Spec)>,
+    entries: BTreeMap<String, (StoredEnvelope, RequestId, Entry)>,
+    facts: BTreeMap<String, (RequestId, StoredFact, Recorded)>,
+    tags: BTreeSet<String>,
+    ledger: BTreeSet<String>,
+}
+
+impl Trust {
+    /// Signs a spec. `spec` gets the digest of the payload, which a spec carries.
+    pub fn sign_spec(&self, spec: impl FnOnce(Digest) -> Spec) -> StoredEnvelope {
+        let mut made = self.lock();
+        let envelope = made.envelope("spec");
+        let spec = spec(Digest::of(envelope.payload.as_bytes()));
+        made.specs.insert(envelope.payload.clone(), (envelope.clone(), spec));
+        envelope
+    }
+
+    /// Signs an act about a request.
+    pub fn sign_entry(
+        &self,
+        request: &RequestId,
+        entry: impl FnOnce(Digest) -> Entry,
+    ) -> StoredEnvelope {
+        let mut made = self.lock();
+        let envelope = made.envelope("entry");
+        let entry = entry(Digest::of(envelope.payload.as_bytes()));
+        made.entries.insert(envelope.payload.clone(), (envelope.clone(), request.clone(), entry));
+        envelope
+    }
+
+    /// The fact that this mac stands for, whatever document it is found in.
+    pub fn sealed(&self, mac: &str) -> Option<Recorded> {
+        self.lock().facts.get(mac).map(|(_, _, recorded)| recorded.clone())
+    }
+
+    /// The spec of an envelope, as it was signed.
+    pub fn spec_of(&self, envelope: &StoredEnvelope) -> Option<Spec> {
+        let made = self.lock();
+        made.specs
+            .get(&envelope.payload)
+            .filter(|(signed, _)| signed == envelope)
+            .map(|(_, spec)| spec.clone())
+    }
+
+    /// Whether the tag was ever made.
+    pub fn has_made_tag(&self, tag: &str) -> bool {
+        self.lock().tags.contains(tag)
+    }
+
+    /// Whether the entry of the ledger was made here.
+    pub fn has_sealed_ledger(&self, entry: &LedgerEntry) -> bool {
+        self.lock().ledger.contains(&entry.mac)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Made> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Made {
+    fn envelope(&mut self, kind: &str) -> StoredEnvelope {
+        self.n = self.n.saturating_add(1);
+        let payload = format!("{{\"nonce\":{},\"type\":\"{kind}\"}}", self.n);
+        let signature = Digest::of(format!("signature over {payload}").as_bytes()).to_string();
+        StoredEnvelope { payload, key_id: KEY.into(), signature }
+    }
+
+    fn spec(&self, stored: &StoredRequest) -> Result<Verified<Spec>, Rejection> {
+        let envelope = stored.spec.as_ref().ok_or(Rejection::Malformed)?;
+        let (signed, spec) = self.specs.get(&envelope.payload).ok_or(Rejection::BadSignature)?;
+        if signed != envelope {
+            return Err(Rejection::BadSignature);
+        }
+        if spec.id != stored.id {
+            return Err(Rejection::OtherRequest);
+        }
+        if stored.created_at.signed_duration_since(spec.requested_at).abs() > REQUESTED_AT_SKEW_MAX
+        {
+            return Err(Rejection::RequestedAtImplausible);
+        }
+        Ok(Verified::vouch(spec.clone()))
+    }
+
+    fn entry(
+        &self,
+        stored: &StoredRequest,
+        nonce: &Nonce,
+        envelope: &StoredEnvelope,
+    ) -> Result<Verified<Entry>, Rejection> {
+        let (signed, request, entry) =
+            self.entries.get(&envelope.payload).ok_or(Rejection::BadSignature)?;
+        if signed != envelope {
+            Err(Rejection::BadSignature)
+        } else if *request != stored.id {
+            Err(Rejection::OtherRequest)
+        } else if entry.nonce != *nonce {
+            Err(Rejection::OtherNonce)
+        } else {
+            Ok(Verified::vouch(entry.clone()))
+        }
+    }
+
+    fn facts(&self, stored: &StoredRequest) -> VerifiedFacts {
+        let mut prev = first_prev(stored);
+        let mut recorded = Vec::new();
+        for (n, fact) in (0_i64..).zip(&stored.facts) {
+            match self.facts.get(&fact.mac) {
+                Some((request, sealed, meant))
+                    if *request == stored.id
+                        && sealed == fact
+                        && fact.n == n
+                        && fact.prev == prev =>
+                {
+                    recorded.push(meant.clone());
+                    prev = input_digest(&stored.id, fact);
+                }
+                Some(_) | None => break,
+            }
+        }
+        let rejected = stored.facts.len().saturating_sub(recorded.len());
+        VerifiedFacts::vouch(recorded, rejected)
+    }
+}
+
+impl Verifier for Trust {
+    fn verify(&self, stored: &StoredRequest) -> Request {
+        let made = self.lock();
+        let nonces = stored
+            .entries
+            .iter()
+            .filter_map(|(key, envelope)| Some((Nonce::parse(key).ok()?, envelope)));
+        let entries = nonces
+            .map(|(nonce, envelope)| (nonce.clone(), made.entry(stored, &nonce, envelope)))
+            .collect();
+        Request {
+            id: stored.id.clone(),
+            created_at: stored.created_at,
+            spec: made.spec(stored),
+            entries,
+            facts: made.facts(stored),
+            rolled_back: false,
+        }
+    }
+}
+
+impl FactSealer for Trust {
+    fn seal(
+        &self,
+        base: &StoredRequest,
+        verified: usize,
+        at: DateTime<Utc>,
+        drafts: &[DraftFact],
+    ) -> Vec<StoredFact> {
+        let kept = base.facts.get(..verified).unwrap_or(&base.facts);
+        let mut prev =
+            kept.last().map_or_else(|| first_prev(base), |last| input_digest(&base.id, last));
+        let mut sealed = Vec::new();
+        for (n, draft) in (kept.len()..).zip(drafts) {
+            let fact = draft.tagged(&installation(), &|subject| self.tag(subject));
+            let mut stored = StoredFact {
+                n: i64::try_from(n).unwrap_or(i64::MAX),
+                kind: fact.kind().to_owned(),
+                at: timestamp(at),
+                payload: format!("{fact:?}"),
+                prev,
+                mac: String::new(),
+            };
+            prev = input_digest(&base.id, &stored);
+            stored.mac = Digest::of(format!("mac over {prev}").as_bytes()).to_string();
+            self.remember(&base.id, &stored, at, fact);
+            sealed.push(stored);
+        }
+        sealed
+    }
+
+    fn tag(&self, subject: &TagSubject<'_>) -> Tag {
+        let hash = sha256(&[format!("tag over {subject:?}").as_bytes()]);
+        let mut bits = [0; 16];
+        bits.iter_mut().zip(hash).for_each(|(slot, byte)| *slot = byte);
+        let tag = Tag::from_bits(bits);
+        self.lock().tags.insert(tag.as_str().to_owned());
+        tag
+    }
+
+    fn seal_ledger(
+        &self,
+        id: [u8; 16],
+        kind: &str,
+        at: DateTime<Utc>,
+        payload: String,
+    ) -> LedgerEntry {
+        let (id, at) = (encode_id(id), timestamp(at));
+        let mac = Digest::of(format!("ledger {id} {kind} {at} {payload}").as_bytes()).to_string();
+        self.lock().ledger.insert(mac.clone());
+        LedgerEntry { id, kind: kind.to_owned(), at, payload, mac }
+    }
+}
+
+impl Trust {
+    fn remember(&self, request: &RequestId, stored: &StoredFact, at: DateTime<Utc>, fact: Fact) {
+        // A stored time has microseconds.
+        let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
+        self.lock()
+            .facts
+            .insert(stored.mac.clone(), (request.clone(), stored.clone(), Recorded { at, fact }));
+    }
+}
+
+fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn first_prev(stored: &StoredRequest) -> String {
+    Digest::of(stored.spec.as_ref().map_or("", |spec| &spec.payload).as_bytes()).to_string()
+}
+
+fn input_digest(request: &RequestId, fact: &StoredFact) -> String {
+    let StoredFact { n, kind, at, payload, prev, mac: _ } = fact;
+    Digest::of(format!("{request} {n} {kind} {at} {payload} {prev}").as_bytes()).to_string()
+}
