@@ -1,6 +1,6 @@
 //! What every part of the controller shares.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How far the clock may differ from the store's commit times before the controller acts on nothing.
 pub(crate) const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
-
-/// How often the clocks are compared while they disagree: soon enough to go on when the clock is put right.
-const CLOCK_PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// The world outside.
 #[derive(Clone)]
@@ -50,7 +47,7 @@ pub struct Ports {
 pub struct Health {
     /// The whole live set was read at least once.
     pub has_synced: bool,
-    /// The clock agrees with the store's commit times.
+    /// The clock was compared with the store's commit times, and agrees with them.
     pub clock_agrees: bool,
 }
 
@@ -72,8 +69,7 @@ pub(crate) struct Context {
     pub(crate) noted: Noted,
     pub(crate) stop: CancellationToken,
     has_synced: AtomicBool,
-    skew_ms: AtomicI64,
-    clock_probed_at: Mutex<Option<Duration>>,
+    skew: Mutex<Option<TimeDelta>>,
 }
 
 impl Context {
@@ -91,8 +87,7 @@ impl Context {
             noted: Noted::default(),
             stop,
             has_synced: AtomicBool::new(false),
-            skew_ms: AtomicI64::new(0),
-            clock_probed_at: Mutex::new(None),
+            skew: Mutex::new(None),
             ports,
             settings,
             metrics,
@@ -104,22 +99,11 @@ impl Context {
     }
 
     pub(crate) fn health(&self) -> Health {
-        let skew = TimeDelta::milliseconds(self.skew_ms.load(Ordering::Relaxed));
+        let skew = *self.skew.lock().unwrap_or_else(PoisonError::into_inner);
         Health {
             has_synced: self.has_synced.load(Ordering::Relaxed),
-            clock_agrees: skew.abs() <= CLOCK_SKEW_MAX,
+            clock_agrees: skew.is_some_and(|skew| skew.abs() <= CLOCK_SKEW_MAX),
         }
-    }
-
-    /// Whether the last comparison of the clocks is long enough ago for another one; notes that it is made now.
-    pub(crate) fn may_probe_clock(&self) -> bool {
-        let now = self.ports.clock.elapsed();
-        let mut probed_at = self.clock_probed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = probed_at.is_none_or(|at| now.saturating_sub(at) >= CLOCK_PROBE_EVERY);
-        if is_due {
-            *probed_at = Some(now);
-        }
-        is_due
     }
 
     pub(crate) fn synced(&self) {
@@ -135,12 +119,17 @@ impl Context {
         let middle = self.now().checked_sub_signed(half).unwrap_or(committed_at);
         let apart = middle.signed_duration_since(committed_at);
         let beyond = (apart.abs().checked_sub(&half)).unwrap_or_default().max(TimeDelta::zero());
-        let skew_ms = beyond.num_milliseconds().saturating_mul(apart.num_milliseconds().signum());
-        self.skew_ms.store(skew_ms, Ordering::Relaxed);
-        self.metrics.clock_skew(skew_ms);
+        let is_behind = apart < TimeDelta::zero();
+        let skew = if is_behind {
+            TimeDelta::zero().checked_sub(&beyond).unwrap_or(TimeDelta::MIN)
+        } else {
+            beyond
+        };
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);
+        self.metrics.clock_skew(skew);
         if beyond > CLOCK_SKEW_MAX {
             tracing::error!(
-                skew_ms,
+                skew_ms = skew.num_milliseconds(),
                 "this clock and the store's differ by more than 2 s: nothing is acted on"
             );
         }

@@ -173,7 +173,8 @@ fn granted_by_resource(context: &Context) -> BTreeMap<Resource, BTreeSet<Request
     live
 }
 
-async fn is_stopped(context: &Context, after: Duration) -> bool {
+/// Waits; says whether it was told to stop meanwhile.
+pub(crate) async fn is_stopped(context: &Context, after: Duration) -> bool {
     tokio::select! {
         biased;
         () = tokio::time::sleep(after) => false,

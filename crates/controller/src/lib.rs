@@ -10,6 +10,7 @@ mod actor;
 mod context;
 mod feed;
 mod gather;
+mod heartbeat;
 mod ledger;
 mod metrics;
 mod pass;
@@ -30,6 +31,7 @@ pub use metrics::Metrics;
 pub use settings::{Operators, Settings};
 
 use context::Context;
+use heartbeat::Pulse;
 
 /// The controller of one installation.
 pub struct Controller {
@@ -57,6 +59,7 @@ impl Controller {
     /// If the process dies anywhere in here, another run carries every request to its end: facts are recorded
     /// before they are acted on, and policy writes are recorded as intents before they are sent.
     pub async fn run(&self) {
+        let Some(pulse) = Pulse::start(&self.context).await else { return };
         let tasks = TaskTracker::new();
         tasks.spawn(feed::resync_forever(self.context.clone()));
         tasks.spawn(feed::watch_forever(self.context.clone()));
@@ -64,6 +67,7 @@ impl Controller {
         for _ in 0..self.context.settings.n_workers {
             tasks.spawn(pass::work(self.context.clone()));
         }
+        tasks.spawn(pulse.go_on(self.context.clone()));
         tasks.close();
         self.context.stop.cancelled().await;
         self.context.queue.close();

@@ -321,10 +321,8 @@ impl Metrics {
         self.store.resync_duration.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn clock_skew(&self, skew_ms: i64) {
-        if let Ok(skew_ms) = i32::try_from(skew_ms) {
-            self.store.clock_skew.set(f64::from(skew_ms) / 1_000.0);
-        }
+    pub(crate) fn clock_skew(&self, skew: TimeDelta) {
+        self.store.clock_skew.set(skew.as_seconds_f64());
     }
 
     /// Counts what is known by phase.

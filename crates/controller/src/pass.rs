@@ -48,7 +48,6 @@ pub(crate) fn priority(known: &Known) -> Priority {
 async fn pass(context: &Arc<Context>, id: &RequestId) {
     let Some(mut known) = context.view.get(id) else { return };
     if !context.health().clock_agrees {
-        probe_clock(context, &known).await;
         return context.queue.back_off(id, priority(&known));
     }
     ledger::note_forgeries(context, &known).await;
@@ -68,18 +67,6 @@ async fn pass(context: &Arc<Context>, id: &RequestId) {
         }
     }
     context.queue.add(id, priority(&known));
-}
-
-/// Nothing is acted on while the clocks disagree, so no commit would ever show that they agree again: commits what
-/// stands in the document anyway, at most every few seconds, for the sake of the store's time in the answer.
-async fn probe_clock(context: &Context, known: &Known) {
-    if known.stored.facts == *known.sealed
-        && !needs_mending(known)
-        && context.may_probe_clock()
-        && let Recording::Failed(error) = record(context, known, &[]).await
-    {
-        tracing::warn!(error = error.chain(), request.id = %known.stored.id, "the clock could not be compared with the store's");
-    }
 }
 
 /// Nothing is to be recorded: hand over what concerns the policy, and make the next appointment.

@@ -100,6 +100,10 @@ id_type! {
     /// Names one attempt to write a policy; sent along as the request reason.
     WriteId
 }
+id_type! {
+    /// Names one run of one controller process.
+    ReplicaId
+}
 
 impl RequestId {
     /// The id that a caller's idempotency key stands for: the same caller and key name the same request.

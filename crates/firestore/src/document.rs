@@ -84,6 +84,11 @@ pub(crate) fn update(
     }
 }
 
+/// A write that deletes a document, whether or not there is one.
+pub(crate) fn delete(name: String) -> Write {
+    Write { operation: Some(Operation::Delete(name)), ..Default::default() }
+}
+
 /// A map key in a field path. Our keys begin with a digit or letter and hold nothing to escape; a digit first is what
 /// needs the quotes (<https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#document>).
 pub(crate) fn quoted(key: &str) -> String {

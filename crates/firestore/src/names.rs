@@ -10,6 +10,8 @@ pub(crate) const REQUESTS: &str = "requests";
 pub(crate) const RESOURCES: &str = "resources";
 /// The controller's facts that belong to no single request.
 pub(crate) const LEDGER: &str = "ledger";
+/// Signs of life of controller processes.
+pub(crate) const REPLICAS: &str = "replicas";
 
 /// Bytes of a document's id (<https://cloud.google.com/firestore/quotas>).
 const ID_BYTES_MAX: usize = 1_500;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use curfew_core::id::{Nonce, RequestId, WriteId};
+use curfew_core::id::{Nonce, ReplicaId, RequestId, WriteId};
 use curfew_core::resource::Resource;
 use curfew_ports::{
-    Committed, FactsCommit, Intent, LedgerEntry, ListQuery, Page, PortError, RequestStore,
-    ResourceRecord, RetryClass, StoredEnvelope, StoredRequest, WatchEvent,
+    Committed, FactsCommit, Heartbeat, Intent, LedgerEntry, ListQuery, Page, PortError,
+    RequestStore, ResourceRecord, RetryClass, StoredEnvelope, StoredRequest, WatchEvent,
 };
+use curfew_proto::convert::time_to_wire;
 use curfew_proto::native::to_native;
 use curfew_proto::v1;
 use futures_util::stream::BoxStream;
@@ -22,7 +23,7 @@ use crate::answer::{
 use crate::connect::{ConnectError, StoreOptions, connect};
 use crate::document::{self, Requests};
 use crate::list::{List, PageFold};
-use crate::names::{LEDGER, Names, RESOURCES};
+use crate::names::{LEDGER, Names, REPLICAS, RESOURCES};
 use crate::resources::{self, Resources};
 use crate::rpc::{Rpc, Written};
 use crate::value::to_fields;
@@ -177,6 +178,24 @@ impl RequestStore for FirestoreStore {
         let mask = fields.keys().cloned().collect();
         let write = document::update(name, fields, Some(mask), None);
         self.set(&format!("add {} to the ledger", entry.id), &write).await?;
+        Ok(())
+    }
+
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<Committed, PortError> {
+        let name = self.names.checked(REPLICAS, heartbeat.replica.as_str())?;
+        let wire = v1::Replica {
+            started_at: Some(time_to_wire(heartbeat.started_at)),
+            beat_at: Some(time_to_wire(heartbeat.at)),
+        };
+        let fields = to_fields(to_native(&wire));
+        let mask = fields.keys().cloned().collect();
+        let write = document::update(name, fields, Some(mask), None);
+        self.set(&format!("show that replica {} is alive", heartbeat.replica), &write).await
+    }
+
+    async fn retire(&self, replica: &ReplicaId) -> Result<(), PortError> {
+        let write = document::delete(self.names.checked(REPLICAS, replica.as_str())?);
+        self.set(&format!("take back the heartbeat of replica {replica}"), &write).await?;
         Ok(())
     }
 }

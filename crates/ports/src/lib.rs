@@ -12,6 +12,6 @@ pub use cloud::{Catalog, Directory, EffectivePolicies, PolicyClient, ProjectInfo
 pub use error::{PortError, RetryClass};
 pub use local::{Clock, Entropy, EnvelopeSigner, FactSealer, Verifier};
 pub use store::{
-    Committed, FactsCommit, Intent, LedgerEntry, ListQuery, Page, RequestStore, ResourceRecord,
-    StoredEnvelope, StoredFact, StoredRequest, Version, WatchEvent,
+    Committed, FactsCommit, Heartbeat, Intent, LedgerEntry, ListQuery, Page, RequestStore,
+    ResourceRecord, StoredEnvelope, StoredFact, StoredRequest, Version, WatchEvent,
 };

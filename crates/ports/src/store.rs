@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use curfew_core::id::{Nonce, RequestId, WriteId};
+use curfew_core::id::{Nonce, ReplicaId, RequestId, WriteId};
 use curfew_core::resource::Resource;
 use curfew_core::status::Status;
 use futures_util::stream::BoxStream;
@@ -139,6 +139,17 @@ pub struct LedgerEntry {
     pub mac: String,
 }
 
+/// A sign of life of one run of a controller process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The run.
+    pub replica: ReplicaId,
+    /// When it began, by its own clock.
+    pub started_at: DateTime<Utc>,
+    /// Its own time at this beat; never twice the same.
+    pub at: DateTime<Utc>,
+}
+
 /// Which stored requests to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListQuery {
@@ -213,4 +224,10 @@ pub trait RequestStore: Send + Sync {
 
     /// Adds an entry to the ledger.
     async fn append_ledger(&self, entry: &LedgerEntry) -> Result<(), PortError>;
+
+    /// Shows that a run is alive; the answer carries the store's time.
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<Committed, PortError>;
+
+    /// Takes back a run's sign of life; one that is gone already is no error.
+    async fn retire(&self, replica: &ReplicaId) -> Result<(), PortError>;
 }

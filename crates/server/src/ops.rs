@@ -49,7 +49,9 @@ async fn ready(State(ops): State<Ops>) -> Response {
     }
     let why = match (health.has_synced, health.clock_agrees) {
         (false, _) => "the live requests were not read yet\n",
-        (_, false) => "this clock and the store's differ by more than 2 s\n",
+        (_, false) => {
+            "this clock was not compared with the store's yet, or differs from it by more than 2 s\n"
+        }
         (true, true) => "ok\n",
     };
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()

@@ -23,6 +23,10 @@ pub enum Call {
     Resources,
     /// Adding to the ledger.
     Ledger,
+    /// Showing that a process is alive.
+    Beat,
+    /// Taking back a process's sign of life.
+    Retire,
     /// Reading a policy to write it.
     ReadPolicy,
     /// Writing a policy.
@@ -45,6 +49,8 @@ impl Call {
             | Self::OpenIntent
             | Self::CloseIntents
             | Self::Ledger
+            | Self::Beat
+            | Self::Retire
             | Self::WritePolicy => true,
             Self::Get
             | Self::Live

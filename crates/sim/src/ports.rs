@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use curfew_core::id::{Nonce, RequestId, WriteId};
+use curfew_core::id::{Nonce, ReplicaId, RequestId, WriteId};
 use curfew_core::policy::Policy;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{
-    Catalog, Committed, Directory, EffectivePolicies, FactsCommit, Intent, LedgerEntry, ListQuery,
-    Page, PolicyClient, PortError, ProjectInfo, RequestStore, ResourceRecord, RetryClass,
-    StoredEnvelope, StoredRequest, WatchEvent,
+    Catalog, Committed, Directory, EffectivePolicies, FactsCommit, Heartbeat, Intent, LedgerEntry,
+    ListQuery, Page, PolicyClient, PortError, ProjectInfo, RequestStore, ResourceRecord,
+    RetryClass, StoredEnvelope, StoredRequest, WatchEvent,
 };
 use futures_util::stream::BoxStream;
 
@@ -121,6 +121,23 @@ impl RequestStore for Connection {
         let entry = entry.clone();
         self.call(Call::Ledger, entry.id.clone(), move |data, _| {
             data.store.append_ledger(entry);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<Committed, PortError> {
+        let heartbeat = heartbeat.clone();
+        self.call(Call::Beat, heartbeat.replica.to_string(), move |data, _| {
+            Ok(data.store.beat(data.now, heartbeat))
+        })
+        .await
+    }
+
+    async fn retire(&self, replica: &ReplicaId) -> Result<(), PortError> {
+        let replica = replica.clone();
+        self.call(Call::Retire, replica.to_string(), move |data, _| {
+            data.store.retire(&replica);
             Ok(())
         })
         .await

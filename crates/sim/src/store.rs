@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use curfew_core::id::{Nonce, RequestId, WriteId};
+use curfew_core::id::{Nonce, ReplicaId, RequestId, WriteId};
 use curfew_core::resource::Resource;
 use curfew_ports::{
-    Committed, FactsCommit, Intent, LedgerEntry, PortError, ResourceRecord, RetryClass,
+    Committed, FactsCommit, Heartbeat, Intent, LedgerEntry, PortError, ResourceRecord, RetryClass,
     StoredEnvelope, StoredRequest, Version, WatchEvent,
 };
 use futures_util::stream::BoxStream;
@@ -37,12 +37,13 @@ struct Document {
     changed_at: DateTime<Utc>,
 }
 
-/// Documents with versions, the record of policy writes, and the ledger.
+/// Documents with versions, the record of policy writes, the ledger and heartbeats.
 #[derive(Default)]
 pub struct Store {
     documents: BTreeMap<RequestId, Document>,
     resources: BTreeMap<Resource, ResourceRecord>,
     ledger: BTreeMap<String, LedgerEntry>,
+    replicas: BTreeMap<ReplicaId, Heartbeat>,
     last_version: i64,
     watchers: Vec<mpsc::UnboundedSender<WatchEvent>>,
     n_events: u64,
@@ -193,6 +194,20 @@ impl Store {
 
     pub(crate) fn append_ledger(&mut self, entry: LedgerEntry) {
         self.ledger.insert(entry.id.clone(), entry);
+    }
+
+    /// The signs of life of processes, those that were killed among them.
+    pub fn replicas(&self) -> impl Iterator<Item = &Heartbeat> {
+        self.replicas.values()
+    }
+
+    pub(crate) fn beat(&mut self, at: DateTime<Utc>, heartbeat: Heartbeat) -> Committed {
+        self.replicas.insert(heartbeat.replica.clone(), heartbeat);
+        self.commit_time(at)
+    }
+
+    pub(crate) fn retire(&mut self, replica: &ReplicaId) {
+        self.replicas.remove(replica);
     }
 
     pub(crate) fn watch(&mut self) -> BoxStream<'static, WatchEvent> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use curfew_core::id::{RequestId, WriteId};
+use chrono::DateTime;
+use curfew_core::id::{ReplicaId, RequestId, WriteId};
 use curfew_core::resource::Resource;
 use curfew_firestore::FirestoreStore;
 use curfew_ports::{
-    Intent, LedgerEntry, ListQuery, RequestStore, ResourceRecord, RetryClass, StoredFact,
-    StoredRequest, Version,
+    Heartbeat, Intent, LedgerEntry, ListQuery, RequestStore, ResourceRecord, RetryClass,
+    StoredFact, StoredRequest, Version,
 };
 use futures_util::future::join_all;
 use gcloud_sdk::google::firestore::v1::value::ValueType;
@@ -229,6 +230,27 @@ pub(super) async fn a_ledger_entry_stands_as_it_was_sealed(backend: Backend) {
     let elsewhere = LedgerEntry { id: "../requests/x".into(), ..entry };
     let error = store.append_ledger(&elsewhere).await.unwrap_err();
     assert_eq!(error.class, RetryClass::Invalid);
+}
+
+pub(super) async fn a_heartbeat_tells_the_stores_time_and_can_be_taken_back(backend: Backend) {
+    let store = backend.store().await;
+    let replica = ReplicaId::from_bits([5; 16]);
+    let whole = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+    let beat =
+        |seconds| Heartbeat { replica: replica.clone(), started_at: whole(0), at: whole(seconds) };
+    let first = store.beat(&beat(0)).await.unwrap();
+    let second = store.beat(&beat(5)).await.unwrap();
+    assert!(second.at > first.at, "each beat is a write of its own");
+    let path = format!("replicas/{replica}");
+    let document = backend.raw().await.get(&path).await.unwrap();
+    assert_eq!(document.fields, [("startedAt", time(0)), ("beatAt", time(5))].map(owned).into());
+    store.retire(&replica).await.unwrap();
+    store.retire(&replica).await.unwrap();
+    assert!(backend.raw().await.get(&path).await.is_none());
+}
+
+fn owned((name, value): (&str, Value)) -> (String, Value) {
+    (name.to_owned(), value)
 }
 
 pub(super) async fn hostile_documents_spoil_nothing_beside_them(backend: Backend) {

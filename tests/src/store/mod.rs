@@ -51,6 +51,7 @@ contract! {
         absent_requests_are_absent_from_many
         intents_of_two_writers_stand_side_by_side
         a_ledger_entry_stands_as_it_was_sealed
+        a_heartbeat_tells_the_stores_time_and_can_be_taken_back
         hostile_documents_spoil_nothing_beside_them
         a_document_of_a_mebibyte_is_received_and_read;
     lists:

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use curfew_core::id::{Nonce, RequestId, WriteId};
+use curfew_core::id::{Nonce, ReplicaId, RequestId, WriteId};
 use curfew_core::policy::Policy;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{
     Catalog, Clock, Committed, Directory, EffectivePolicies, Entropy, EnvelopeSigner, FactsCommit,
-    Intent, LedgerEntry, ListQuery, Page, PortError, ProjectInfo, RequestStore, ResourceRecord,
-    RetryClass, StoredEnvelope, StoredRequest, Version, WatchEvent,
+    Heartbeat, Intent, LedgerEntry, ListQuery, Page, PortError, ProjectInfo, RequestStore,
+    ResourceRecord, RetryClass, StoredEnvelope, StoredRequest, Version, WatchEvent,
 };
 use curfew_proto::payload::read_spec;
 use futures_util::stream::BoxStream;
@@ -349,6 +349,14 @@ impl RequestStore for MemoryStore {
 
     async fn append_ledger(&self, _: &LedgerEntry) -> Result<(), PortError> {
         Err(never("append to the ledger"))
+    }
+
+    async fn beat(&self, _: &Heartbeat) -> Result<Committed, PortError> {
+        Err(never("show that a controller is alive"))
+    }
+
+    async fn retire(&self, _: &ReplicaId) -> Result<(), PortError> {
+        Err(never("take back a heartbeat"))
     }
 }
 

@@ -161,6 +161,46 @@ async fn a_clock_that_is_wrong_acts_on_nothing_until_it_is_right_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_whose_clock_is_wrong_from_the_start_does_nothing_at_all() {
+    let mut world = World::new(&Options::default());
+    world.clock().set_offset(TimeDelta::seconds(-10));
+    let id = world.file(&Filing::by("alice", 0));
+    world.start_controller(None);
+    world.advance(mins(2)).await;
+    assert!(!world.health().unwrap().is_ready());
+    assert!(world.kinds(&id).is_empty());
+    world.clock().set_offset(TimeDelta::zero());
+    world.advance(mins(1)).await;
+    assert!(world.is_active(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_before_the_clocks_were_compared() {
+    let mut world = World::new(&Options::default());
+    world.faults().times(Call::Beat, "", Fault::Refuse(RetryClass::Unavailable), 30);
+    let id = world.file(&Filing::by("alice", 0));
+    world.start_controller(None);
+    world.advance(secs(20)).await;
+    assert!(!world.health().unwrap().is_ready());
+    assert!(world.kinds(&id).is_empty());
+    world.advance(mins(1)).await;
+    assert!(world.is_active(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_is_taken_back_by_who_stops_and_stays_of_who_is_killed() {
+    let n_replicas = |world: &World| world.with(|data| data.store.replicas().count());
+    let mut world = World::started(&Options::default()).await;
+    assert_eq!(n_replicas(&world), 1);
+    world.stop().await;
+    assert_eq!(n_replicas(&world), 0);
+    world.start_controller(None);
+    world.advance(secs(1)).await;
+    world.kill();
+    assert_eq!(n_replicas(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_intent_whose_end_could_not_be_recorded_is_closed_by_a_later_read() {
     for fault in [Fault::Refuse(RetryClass::Unavailable), Fault::Refuse(RetryClass::Denied)] {
         let mut world = World::started(&Options::default()).await;
