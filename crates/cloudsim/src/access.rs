@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
@@ -78,18 +79,16 @@ impl World {
         })
     }
 
-    /// The bindings that name the identity on the node and above it, nearest first.
+    /// The bindings in force at `now` that name the identity on the node and above it, nearest first.
     pub(crate) fn held<'world>(
         &'world self,
         identity: &Identity<'_>,
         node: &'world Node,
+        now: DateTime<Utc>,
     ) -> Vec<Held<'world>> {
         let mut held = Vec::new();
         for node in self.ancestry(node) {
-            let bindings = self
-                .policies
-                .get(&node.name())
-                .map(|stored| stored.current.policy.bindings.as_slice());
+            let bindings = self.enforced_policy(node, now).map(|policy| policy.bindings.as_slice());
             let named =
                 bindings.unwrap_or_default().iter().filter(|binding| identity.is_named_in(binding));
             held.extend(named.map(|binding| Held { node, binding }));
@@ -105,14 +104,14 @@ impl World {
         node: &Node,
         access: &Attributes,
     ) -> bool {
-        self.held(identity, node).iter().any(|held| {
+        self.held(identity, node, access.time).iter().any(|held| {
             let role = self.role(&held.binding.role);
-            role.is_some_and(|role| role.permissions.contains(permission))
+            role.is_some_and(|role| role.gives(permission))
                 && is_met(held.binding, access) == Ok(true)
         })
     }
 
-    /// Evaluates the policies as they are now.
+    /// Evaluates the policies that are in force at the time of the access.
     pub(crate) fn can(
         &self,
         request: &CanRequest,
@@ -128,17 +127,21 @@ impl World {
                 ..access
             };
         }
-        let email = request
-            .principal
-            .split_once(':')
-            .map_or(request.principal.as_str(), |(_, email)| email);
-        let Some(identity) = self.identity(email) else {
+        let (kind, email) = request.principal.split_once(':').unwrap_or(("", &request.principal));
+        let identity = self
+            .identity(email)
+            .filter(|identity| kind.is_empty() || identity.member == request.principal);
+        let Some(identity) = identity else {
             return CanAnswer {
                 allowed: false,
                 because: vec![format!("{} does not exist", request.principal)],
             };
         };
-        let held = self.held(&identity, node);
+        if !self.role(&request.role).is_some_and(Role::is_in_force) {
+            let reason = format!("{} does not exist, is deleted, or is disabled", request.role);
+            return CanAnswer { allowed: false, because: vec![reason] };
+        }
+        let held = self.held(&identity, node, access.time);
         let verdicts: Vec<(bool, String)> = held
             .iter()
             .filter(|held| held.binding.role == request.role)
@@ -159,6 +162,11 @@ impl World {
 }
 
 impl Identity<'_> {
+    /// As policies name it: `user:ADDRESS` and its like.
+    pub(crate) fn member(&self) -> &str {
+        &self.member
+    }
+
     fn is_named_in(&self, binding: &Binding) -> bool {
         binding.members.iter().any(|member| {
             *member == self.member
@@ -172,7 +180,7 @@ impl Identity<'_> {
 }
 
 /// The attributes of an access to the node itself.
-pub(crate) fn attributes_of(node: &Node, time: chrono::DateTime<chrono::Utc>) -> Attributes {
+pub(crate) fn attributes_of(node: &Node, time: DateTime<Utc>) -> Attributes {
     Attributes {
         time,
         resource_name: node.name(),
@@ -210,10 +218,18 @@ fn verdict(held: &Held<'_>, access: &Attributes) -> (bool, String) {
 /// Service and type of a resource by the shape of its name, for the kinds that the demo's
 /// conditions speak of; others count as Resource Manager projects.
 fn service_and_type(resource_name: &str) -> (&'static str, &'static str) {
-    const BY_SEGMENT: [(&str, &str, &str); 5] = [
+    const BY_SEGMENT: [(&str, &str, &str); 9] = [
         ("/instances/", "compute.googleapis.com", "compute.googleapis.com/Instance"),
         ("/disks/", "compute.googleapis.com", "compute.googleapis.com/Disk"),
         ("/secrets/", "secretmanager.googleapis.com", "secretmanager.googleapis.com/Secret"),
+        (
+            "/cryptoKeyVersions/",
+            "cloudkms.googleapis.com",
+            "cloudkms.googleapis.com/CryptoKeyVersion",
+        ),
+        ("/cryptoKeys/", "cloudkms.googleapis.com", "cloudkms.googleapis.com/CryptoKey"),
+        ("/topics/", "pubsub.googleapis.com", "pubsub.googleapis.com/Topic"),
+        ("/subscriptions/", "pubsub.googleapis.com", "pubsub.googleapis.com/Subscription"),
         ("/objects/", "storage.googleapis.com", "storage.googleapis.com/Object"),
         ("/buckets/", "storage.googleapis.com", "storage.googleapis.com/Bucket"),
     ];

@@ -10,10 +10,12 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::keys::{self, KeyError, SigningKey};
+use crate::latency::{Latencies, Latency};
 use crate::quota::Quotas;
 use crate::seed::{self, SeedError};
 use crate::store::{Store, StoreError};
-use crate::world::{Change, Person, Record, Token, World};
+use crate::usage::Usage;
+use crate::world::{Change, Person, Record, Removed, Token, World};
 
 /// How long a token of the metadata server is good for, as on Compute Engine.
 const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(1);
@@ -36,16 +38,6 @@ pub struct Options {
     pub clock: Clock,
     /// How long calls take.
     pub latency: Latency,
-}
-
-/// How long calls of Google's APIs take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Latency {
-    /// As long as the simulation needs.
-    #[default]
-    None,
-    /// About as long as Google needs: a tenth of a second for a read, more for a policy write.
-    Google,
 }
 
 /// Why a simulated cloud cannot be opened.
@@ -99,9 +91,10 @@ struct Inner {
     /// Held while a change is computed, stored and applied, so that changes are serial.
     store: Mutex<Store>,
     clock: Clock,
-    latency: Latency,
+    latencies: Latencies,
     faults: Faults,
     quotas: Quotas,
+    usage: Usage,
     iap_key: SigningKey,
     identity_key: SigningKey,
 }
@@ -134,9 +127,10 @@ impl Cloud {
             world: RwLock::new(world),
             store: Mutex::new(store),
             clock: options.clock,
-            latency: options.latency,
+            latencies: Latencies::new(options.latency),
             faults: Faults::default(),
             quotas: Quotas::default(),
+            usage: Usage::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -184,8 +178,8 @@ impl Cloud {
         self.inner.clock.now()
     }
 
-    pub(crate) fn latency(&self) -> Latency {
-        self.inner.latency
+    pub(crate) fn latencies(&self) -> &Latencies {
+        &self.inner.latencies
     }
 
     pub(crate) fn faults(&self) -> &Faults {
@@ -194,6 +188,10 @@ impl Cloud {
 
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.inner.quotas
+    }
+
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.inner.usage
     }
 
     pub(crate) fn iap_key(&self) -> &SigningKey {
@@ -253,5 +251,5 @@ fn reusable_token(
 fn expired_tokens(world: &World, now: DateTime<Utc>) -> Vec<Change> {
     let expired =
         world.tokens.values().filter(|token| token.expires.is_some_and(|expires| expires <= now));
-    expired.map(|token| Change::DeleteToken(token.secret.clone())).collect()
+    expired.map(|token| Change::Remove(Removed::Token(token.secret.clone()))).collect()
 }

@@ -99,6 +99,91 @@ pub(crate) fn holds(expression: &str, attributes: &Attributes) -> Result<bool, S
     }
 }
 
+/// What a condition says when all that is known of an access is, perhaps, its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Outlook {
+    True,
+    False,
+    /// It depends on what is not known, as every marker does.
+    Conditional,
+}
+
+/// Judges a condition as Policy Analyzer does: by the time of access, if that is given, and by
+/// nothing of the resource or the request. An expression that fails counts as `Conditional`.
+pub(crate) fn outlook(expression: &str, time: Option<DateTime<Utc>>) -> Outlook {
+    let Ok(tree) = parse(expression) else { return Outlook::Conditional };
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    if let Some(time) = time {
+        let request = HashMap::from([("time", Value::Timestamp(time.fixed_offset()))]);
+        context.add_variable_from_value("request", request);
+    }
+    outlook_of(&context, &tree, time.is_some())
+}
+
+/// Three-valued logic over the operators; everything below them is known or it is not.
+fn outlook_of(context: &Context<'_, '_>, tree: &IdedExpr, knows_time: bool) -> Outlook {
+    if let Expr::Call(call) = &tree.expr {
+        let sides = || call.args.iter().map(|side| outlook_of(context, side, knows_time));
+        match call.func_name.as_str() {
+            "_&&_" => return all_of(sides()),
+            "_||_" => return all_of(sides().map(Outlook::not)).not(),
+            "!_" => return all_of(sides()).not(),
+            _ => {}
+        }
+    }
+    if !is_known(tree, knows_time) {
+        return Outlook::Conditional;
+    }
+    match context.resolve(tree) {
+        Ok(Value::Bool(true)) => Outlook::True,
+        Ok(Value::Bool(false)) => Outlook::False,
+        Ok(_) | Err(_) => Outlook::Conditional,
+    }
+}
+
+fn all_of(sides: impl Iterator<Item = Outlook>) -> Outlook {
+    sides.fold(Outlook::True, |all, side| match (all, side) {
+        (Outlook::False, _) | (_, Outlook::False) => Outlook::False,
+        (Outlook::True, Outlook::True) => Outlook::True,
+        (Outlook::Conditional, _) | (_, Outlook::Conditional) => Outlook::Conditional,
+    })
+}
+
+impl Outlook {
+    fn not(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Conditional => Self::Conditional,
+        }
+    }
+}
+
+/// Whether the tree speaks of nothing but literals and the time of access.
+fn is_known(tree: &IdedExpr, knows_time: bool) -> bool {
+    let is_time = |select: &cel::common::ast::SelectExpr| {
+        !select.test
+            && select.field == "time"
+            && matches!(&select.operand.expr, Expr::Ident(name) if name == "request")
+    };
+    let mut times = 0;
+    let mut names = 0;
+    for (node, _) in Nodes::of(tree) {
+        match &node.expr {
+            Expr::Select(select) if is_time(select) => times += 1,
+            Expr::Select(_)
+            | Expr::Map(_)
+            | Expr::Struct(_)
+            | Expr::Comprehension(_)
+            | Expr::Unspecified => return false,
+            Expr::Ident(_) => names += 1,
+            Expr::Call(_) | Expr::List(_) | Expr::Literal(_) => {}
+        }
+    }
+    names == times && (knows_time || times == 0)
+}
+
 fn parse(expression: &str) -> Result<IdedExpr, String> {
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes"));
@@ -304,6 +389,31 @@ mod tests {
         let access = access("2026-01-01T00:00:00Z", "projects/p");
         assert_eq!(holds("has({}.jitAccessConstraint)", &access), Ok(false));
         assert_eq!(holds("resource.hasTagKey('1/env')", &access), Ok(false));
+    }
+
+    #[test]
+    fn an_outlook_is_settled_by_the_time_alone_or_conditional() {
+        const UNTIL: &str = "request.time < timestamp('2026-01-02T00:00:00Z')";
+        let at = |time: &str| Some(time.parse::<DateTime<Utc>>().unwrap());
+        let (before, after) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
+        let with = |more: &str| format!("{UNTIL} {more}");
+        for (expression, time, expected) in [
+            (UNTIL.to_owned(), before, Outlook::True),
+            (UNTIL.to_owned(), after, Outlook::False),
+            (UNTIL.to_owned(), None, Outlook::Conditional),
+            ("true".to_owned(), None, Outlook::True),
+            ("has({}.jitAccessConstraint)".to_owned(), before, Outlook::Conditional),
+            (with("&& resource.name == 'x'"), before, Outlook::Conditional),
+            (with("&& resource.name == 'x'"), after, Outlook::False),
+            (with("|| resource.name == 'x'"), before, Outlook::True),
+            (format!("!({UNTIL})"), after, Outlook::True),
+            ("request.path == 'x'".to_owned(), before, Outlook::Conditional),
+            ("has(request.time)".to_owned(), before, Outlook::Conditional),
+            ("request.time.getHours('UTC') >= 0".to_owned(), before, Outlook::True),
+            ("1 +".to_owned(), before, Outlook::Conditional),
+        ] {
+            assert_eq!(outlook(&expression, time), expected, "{expression} {time:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+
+use crate::quota::Exceeded;
 
 /// `{"error": {"code", "message", "status", "details"}}`, see <https://google.aip.dev/193>.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,11 +15,18 @@ pub(crate) struct ApiError {
     status: &'static str,
     message: String,
     details: Vec<Value>,
+    retry_after_seconds: Option<u32>,
 }
 
 impl ApiError {
     fn new(code: u16, status: &'static str, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), details: Vec::new() }
+        Self {
+            code,
+            status,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after_seconds: None,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -61,6 +71,11 @@ impl ApiError {
         Self::new(409, "ALREADY_EXISTS", message)
     }
 
+    /// Google's REST surface answers a failed precondition as 400.
+    pub(crate) fn failed_precondition(message: impl Into<String>) -> Self {
+        Self::new(400, "FAILED_PRECONDITION", message)
+    }
+
     /// The answer to an etag that is not the policy's current one.
     pub(crate) fn concurrent_change(sent: &str, current: &str) -> Self {
         Self::new(
@@ -73,26 +88,46 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn quota(metric: &str, limit_per_minute: u32, consumer: &str) -> Self {
+    /// The answer to a call above a quota, in the shape of Google's API front end; with
+    /// `Retry-After` if asked to.
+    pub(crate) fn quota(exceeded: &Exceeded, consumer: &str, with_retry_after: bool) -> Self {
+        let Exceeded { metric, period, limit, retry_after_seconds } = exceeded;
+        let service = metric.name().split_once('/').map_or(metric.name(), |(service, _)| service);
+        let (title, period_title) = (metric.title(), period.title());
         Self {
             details: vec![json!({
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
                 "reason": "RATE_LIMIT_EXCEEDED",
                 "domain": "googleapis.com",
                 "metadata": {
-                    "quota_metric": metric,
-                    "quota_limit_value": limit_per_minute.to_string(),
+                    "service": service,
                     "consumer": consumer,
+                    "quota_metric": metric.name(),
+                    "quota_limit": format!("{title} per {period_title}"),
+                    "quota_limit_value": limit.to_string(),
+                    "quota_location": "global",
+                    "quota_unit": period.unit(),
                 },
             })],
+            retry_after_seconds: with_retry_after.then_some(*retry_after_seconds),
             ..Self::new(
                 429,
                 "RESOURCE_EXHAUSTED",
                 format!(
-                    "Quota exceeded for quota metric '{metric}' and limit '{limit_per_minute} per minute' of consumer '{consumer}'."
+                    "Quota exceeded for quota metric '{title}' and limit '{title} per {period_title}' of service \
+                     '{service}' for consumer '{consumer}'."
                 ),
             )
         }
+    }
+
+    /// The same error with a `PreconditionFailure` that names what is violated and where.
+    pub(crate) fn with_violation(mut self, kind: &str, subject: &str) -> Self {
+        self.details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.PreconditionFailure",
+            "violations": [{"type": kind, "subject": subject, "description": self.message}],
+        }));
+        self
     }
 
     pub(crate) fn too_large(limit_bytes: usize) -> Self {
@@ -136,7 +171,11 @@ impl std::error::Error for ApiError {}
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let code = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (code, Json(self.body())).into_response()
+        let mut response = (code, Json(self.body())).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

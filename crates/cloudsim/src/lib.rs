@@ -1,10 +1,11 @@
 //! A simulated Google Cloud and a simulated IAP front, for the demo and the tests.
 //!
 //! [`Cloud`] speaks the REST surface of Resource Manager (v1, v2, v3), Cloud Asset Inventory, IAM
-//! roles, Cloud Identity Groups and the Admin SDK Directory, with the semantics that a careful
-//! client must cope with: etags, policy versions, limits, merged and reordered bindings, deleted
-//! members, IAM enforced on its callers, and faults on request. It is written from Google's public
-//! reference and shares nothing with the clients that are tested against it.
+//! roles, Cloud Identity Groups, the Admin SDK Directory, Cloud KMS, Pub/Sub and Secret Manager, with
+//! the semantics that a careful client must cope with: etags, policy versions, limits, quotas, merged
+//! and reordered bindings, deleted members, IAM enforced on its callers, and faults on request. It is
+//! written from Google's public reference and shares nothing with the clients that are tested against
+//! it.
 //!
 //! Three kinds of listener share one state: [`Cloud::serve`] (the APIs, the simulation's controls
 //! under `/sim/v1/`, and a page of the live policies at `/`), [`Cloud::serve_metadata`] (the
@@ -19,16 +20,25 @@ mod error;
 mod faults;
 mod front;
 mod keys;
+mod kms;
+mod knobs;
+mod latency;
+mod material;
 mod metadata;
 mod page;
 mod policy;
+mod principals;
+mod pubsub;
 mod quota;
 mod roles;
 mod rules;
+mod secrets;
 mod seed;
 mod serve;
 mod sim;
 mod store;
+mod traffic;
+mod usage;
 mod world;
 
 use axum::extract::{Request, State};
@@ -38,12 +48,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::clock::Clock;
-pub use crate::cloud::{Cloud, Latency, OpenError, Options, TokenError};
+pub use crate::cloud::{Cloud, OpenError, Options, TokenError};
 pub use crate::front::FrontOptions;
 pub use crate::keys::KeyError;
+pub use crate::latency::Latency;
 pub use crate::seed::SeedError;
 pub use crate::serve::ServeError;
 pub use crate::store::StoreError;
+use crate::traffic::Traffic;
 pub use crate::world::Person;
 
 impl Cloud {
@@ -57,6 +69,7 @@ impl Cloud {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
+        let traffic = Traffic::from_environment().map_err(ServeError::Traffic)?;
         let routes = Router::new()
             .route("/", get(page::show))
             .route(
@@ -68,8 +81,9 @@ impl Cloud {
                 get(async |State(cloud): State<Cloud>| Json(cloud.identity_key().key_set())),
             )
             .merge(sim::routes())
-            .fallback(async |State(cloud): State<Cloud>, request: Request| {
-                api::google(cloud, request).await
+            .merge(knobs::routes())
+            .fallback(async move |State(cloud): State<Cloud>, request: Request| {
+                traffic.recorded(request, |request| api::google(cloud, request)).await
             })
             .with_state(self);
         serve::serve(listener, routes, shutdown).await

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -66,6 +67,50 @@ pub(crate) struct StoredPolicy {
     pub(crate) current: Revision,
     #[serde(default)]
     pub(crate) previous: Option<Revision>,
+    /// Earlier states that Cloud Asset Inventory may still answer or that are still enforced,
+    /// oldest first; empty unless one of the two lags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) past: Vec<Revision>,
+}
+
+/// Most earlier states that a policy keeps for what lags behind; a policy that is written more often
+/// within the lag is indexed and enforced early.
+const PAST_MAX: usize = 100;
+
+impl StoredPolicy {
+    /// The policy after one more write, where states from before `seen_until` are needed by nobody
+    /// but for the last of them.
+    pub(crate) fn after(
+        before: Option<&Self>,
+        resource: String,
+        current: Revision,
+        seen_until: DateTime<Utc>,
+    ) -> Self {
+        let previous = before.map(|before| before.current.clone()).unwrap_or_default();
+        let mut past = before.map(|before| before.past.clone()).unwrap_or_default();
+        past.push(previous.clone());
+        let seen = past.iter().rposition(|state| state.is_written_by(seen_until));
+        let excess = past.len().saturating_sub(PAST_MAX);
+        past.drain(..seen.unwrap_or_default().max(excess));
+        if current.is_written_by(seen_until) {
+            past.clear();
+        }
+        Self { resource, current, previous: Some(previous), past }
+    }
+
+    /// The newest state that was written by then, or the oldest known.
+    pub(crate) fn as_of(&self, time: DateTime<Utc>) -> &Revision {
+        if self.current.is_written_by(time) {
+            return &self.current;
+        }
+        let seen = self.past.iter().rfind(|state| state.is_written_by(time));
+        seen.or(self.past.first()).unwrap_or(&self.current)
+    }
+
+    pub(crate) fn states_mut(&mut self) -> impl Iterator<Item = &mut Revision> {
+        let earlier = self.past.iter_mut().chain(&mut self.previous);
+        earlier.chain([&mut self.current])
+    }
 }
 
 /// One state of a policy. Neither version nor etag is stored: both follow from the rest.
@@ -74,6 +119,9 @@ pub(crate) struct Revision {
     /// How many writes this policy has seen.
     pub(crate) counter: u64,
     pub(crate) policy: Policy,
+    /// When it was written; seeded policies are as old as the cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) written_at: Option<DateTime<Utc>>,
 }
 
 impl Policy {
@@ -107,12 +155,12 @@ impl Policy {
 }
 
 impl Revision {
-    /// Base64 of eight bytes that grow with every write.
+    fn is_written_by(&self, time: DateTime<Utc>) -> bool {
+        self.written_at.is_none_or(|written_at| written_at <= time)
+    }
+
     pub(crate) fn etag(&self) -> String {
-        if self.counter == 0 {
-            return NEVER_SET_ETAG.to_owned();
-        }
-        STANDARD.encode((ETAG_PREFIX | self.counter).to_be_bytes())
+        etag_of(self.counter)
     }
 
     /// The policy for a reader that asked for `requested` as version: a reader below version 3
@@ -131,6 +179,14 @@ impl Revision {
         }
         policy
     }
+}
+
+/// Base64 of eight bytes that grow with every write.
+pub(crate) fn etag_of(writes: u64) -> String {
+    if writes == 0 {
+        return NEVER_SET_ETAG.to_owned();
+    }
+    STANDARD.encode((ETAG_PREFIX | writes).to_be_bytes())
 }
 
 fn hide_condition(binding: &mut Binding) {
@@ -232,7 +288,11 @@ mod tests {
     #[test]
     fn a_version_1_reader_sees_withcond_and_no_condition() {
         let conditional = json!({"role": "roles/browser", "members": ["user:b@x"], "condition": {"title": "t", "expression": "true"}});
-        let revision = Revision { counter: 4, policy: policy(json!({"bindings": [conditional]})) };
+        let revision = Revision {
+            counter: 4,
+            policy: policy(json!({"bindings": [conditional]})),
+            written_at: None,
+        };
         let old = revision.view(1);
         assert_eq!(old.version, Some(1));
         assert_eq!(old.bindings[0].condition, None);
@@ -248,13 +308,14 @@ mod tests {
         let revision = Revision {
             counter: 1,
             policy: policy(json!({"bindings": [{"role": "r", "members": ["user:b@x"]}]})),
+            written_at: None,
         };
         assert_eq!(revision.view(3).version, Some(1));
     }
 
     #[test]
     fn etags_are_base64_and_differ_with_each_write() {
-        let etag = |counter| Revision { counter, policy: Policy::default() }.etag();
+        let etag = |counter| Revision { counter, ..Revision::default() }.etag();
         assert_eq!(etag(0), "ACAB");
         assert_ne!(etag(1), etag(2));
         assert_eq!(STANDARD.decode(etag(1)).unwrap(), [7, 0, 0, 0, 0, 0, 0, 1]);

@@ -42,7 +42,7 @@ fn role(entry: Entry) -> Role {
             verbs.into_iter().map(move |verb| format!("{resource}.{verb}"))
         })
         .collect();
-    Role { name: entry.name, title: entry.title, permissions }
+    Role { name: entry.name, title: entry.title, permissions, ..Role::default() }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::condition;
 use crate::error::ApiError;
 use crate::policy::{Binding, Policy};
 use crate::roles::BASIC;
-use crate::world::{Node, World};
+use crate::world::{Node, NodeKind, World};
 
 /// "Domains, groups and principals": every appearance counts, exemptions from audit too,
 /// <https://cloud.google.com/iam/quotas>.
@@ -20,8 +20,18 @@ const GROUPS_AND_DOMAINS_MAX: usize = 250;
 /// Bindings of one role and one principal that differ in their conditions only; same page.
 const CONDITIONS_PER_ROLE_AND_PRINCIPAL_MAX: usize = 20;
 
+/// The lowest kind of node that a role can be granted on, for those that projects cannot have,
+/// <https://cloud.google.com/iam/docs/roles-permissions/resourcemanager>.
+const LOWEST: [(&str, NodeKind); 5] = [
+    ("roles/iam.organizationRoleAdmin", NodeKind::Organization),
+    ("roles/resourcemanager.folderAdmin", NodeKind::Folder),
+    ("roles/resourcemanager.folderViewer", NodeKind::Folder),
+    ("roles/resourcemanager.organizationAdmin", NodeKind::Organization),
+    ("roles/resourcemanager.organizationViewer", NodeKind::Organization),
+];
+
 /// Refuses what IAM would refuse on this node. The bindings are in normal form. Members and
-/// conditions of `current` are known to be acceptable, except members that are gone since.
+/// conditions of `current` are known to be acceptable, except members and roles that are gone since.
 pub(crate) fn check(
     world: &World,
     node: &Node,
@@ -34,7 +44,9 @@ pub(crate) fn check(
         .filter_map(|binding| Some(binding.condition.as_ref()?.expression.as_str()))
         .collect();
     for binding in &policy.bindings {
-        check_role(world, node, binding)?;
+        if !keeps_role(binding, current) {
+            check_role(world, node, &binding.role)?;
+        }
         for member in &binding.members {
             check_member(world, member)?;
         }
@@ -43,19 +55,35 @@ pub(crate) fn check(
     check_counts(policy)
 }
 
-fn check_role(world: &World, node: &Node, binding: &Binding) -> Result<(), ApiError> {
-    let role = &binding.role;
+/// Whether the binding gives its role to nobody who does not have it already: "Existing bindings to
+/// the custom role are not changed" when a role is deleted, and may be written back.
+fn keeps_role(binding: &Binding, current: &Policy) -> bool {
+    let holders: BTreeSet<&String> = current
+        .bindings
+        .iter()
+        .filter(|held| held.role == binding.role)
+        .flat_map(|held| &held.members)
+        .collect();
+    binding.members.iter().all(|member| holders.contains(member))
+}
+
+/// Refuses roles that do not exist, that are deleted, or that this kind of node cannot have.
+pub(crate) fn check_role(world: &World, node: &Node, role: &str) -> Result<(), ApiError> {
     if world.predefined_roles.contains_key(role) {
-        return Ok(());
-    }
-    if let Some((owner, _)) = role.split_once("/roles/") {
-        let in_hierarchy = world.ancestry(node).iter().any(|above| above.name() == owner);
-        if in_hierarchy && world.custom_roles.contains_key(role) {
+        let lowest = LOWEST.iter().find(|(name, _)| *name == role).map(|(_, kind)| *kind);
+        // Kinds are in order from the top of the hierarchy.
+        if lowest.is_none_or(|lowest| node.kind <= lowest) {
             return Ok(());
         }
-        return Err(ApiError::invalid(format!(
-            "Role ({role}) does not exist in the resource's hierarchy."
-        )));
+    } else if let Some((owner, _)) = role.split_once("/roles/") {
+        let is_above = world.is_within(node, owner);
+        return match world.custom_roles.get(role).filter(|_| is_above) {
+            Some(found) if found.deleted_at.is_none() => Ok(()),
+            Some(_) => Err(ApiError::invalid(format!("Role ({role}) is deleted."))),
+            None => Err(ApiError::invalid(format!(
+                "Role ({role}) does not exist in the resource's hierarchy."
+            ))),
+        };
     }
     Err(ApiError::invalid(format!("Role {role} is not supported for this resource.")))
 }

@@ -39,6 +39,9 @@ pub enum ServeError {
     /// The listener accepts no connections any more.
     #[error("accepting connections")]
     Accept(#[source] io::Error),
+    /// The file that all calls are to be recorded in cannot be written.
+    #[error("opening the record of all calls")]
+    Traffic(#[source] io::Error),
     /// The service account of a metadata server does not exist.
     #[error("there is no service account {0}")]
     UnknownServiceAccount(String),
@@ -83,6 +86,10 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 failures = 0;
+                // A reply in two segments would otherwise wait for the reader's delayed acknowledgement, 40 ms.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection of the simulated cloud is gone already");
+                }
                 spawn_connection(stream, routes.clone(), &connections);
             }
             Err(error) => {

@@ -120,8 +120,8 @@ impl Store {
                         )
                         .and_then(|mut statement| statement.execute(params![key, body]))
                 }
-                Change::DeletePerson(_) | Change::DeleteToken(_) => transaction
-                    .execute("DELETE FROM records WHERE key = ?1", params![change.removed_key()]),
+                Change::Remove(removed) => transaction
+                    .execute("DELETE FROM records WHERE key = ?1", params![removed.key()]),
                 Change::Log(line) => transaction
                     .execute("INSERT INTO log (body) VALUES (?1)", params![line.to_string()]),
             };
@@ -162,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::world::{Person, Token};
+    use crate::world::{Person, Removed, Token};
 
     #[test]
     fn what_was_committed_is_there_after_reopening() {
@@ -173,7 +173,10 @@ mod tests {
             [person("a@x"), person("b@x"), token("t", "a@x"), Change::Log(json!({"caller": "a"}))];
         store.commit(&changes).unwrap();
         store
-            .commit(&[Change::DeletePerson("b@x".into()), Change::DeleteToken("t".into())])
+            .commit(&[
+                Change::Remove(Removed::Person("b@x".into())),
+                Change::Remove(Removed::Token("t".into())),
+            ])
             .unwrap();
         drop(store);
 
@@ -207,13 +210,7 @@ mod tests {
 
     fn person(email: &str) -> Change {
         let (email, id) = (email.to_owned(), "1".to_owned());
-        Change::Put(Record::Person(Person {
-            email,
-            id,
-            name: String::new(),
-            note: String::new(),
-            groups_reader: false,
-        }))
+        Change::Put(Record::Person(Person { email, id, ..Person::default() }))
     }
 
     fn token(token: &str, account: &str) -> Change {

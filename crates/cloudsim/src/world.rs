@@ -1,12 +1,18 @@
 //! Everything that the simulated cloud knows, in memory, and the records that it is made of.
 
+pub(crate) mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Revision, StoredPolicy};
+use crate::kms::{Kms, KmsRecord};
+use crate::policy::{Policy, Revision, StoredPolicy};
+use crate::pubsub::{PubSub, PubSubKey, PubSubRecord};
+use crate::quota::QuotaSettings;
+use crate::secrets::{SecretRecord, Secrets};
 
 /// A place in the resource hierarchy that can carry a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,7 +41,7 @@ pub(crate) struct Node {
 }
 
 /// A person of the simulated organisation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Person {
     /// Primary address, in lower case.
@@ -52,6 +58,9 @@ pub struct Person {
     /// Holds the Groups Reader administrator role.
     #[serde(default)]
     pub groups_reader: bool,
+    /// Holds an administrator role that reads users.
+    #[serde(default)]
+    pub users_reader: bool,
 }
 
 /// A service account.
@@ -64,6 +73,8 @@ pub(crate) struct ServiceAccount {
     pub(crate) project: String,
     #[serde(default)]
     pub(crate) groups_reader: bool,
+    #[serde(default)]
+    pub(crate) users_reader: bool,
 }
 
 /// A Google group; members are addresses of people, service accounts and groups.
@@ -80,12 +91,53 @@ pub(crate) struct Group {
 }
 
 /// A role, predefined or custom.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Role {
     pub(crate) name: String,
+    #[serde(default)]
     pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) stage: Stage,
     pub(crate) permissions: BTreeSet<String>,
+    /// How many writes a custom role has seen; its etag follows from it.
+    #[serde(default)]
+    pub(crate) revision: u64,
+    #[serde(default)]
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Launch stages of roles, `Role.stage` of the IAM API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Stage {
+    Alpha,
+    Beta,
+    #[default]
+    Ga,
+    Deprecated,
+    /// "This role is disabled and will not contribute permissions to any principals it is granted to."
+    Disabled,
+    Eap,
+}
+
+impl Role {
+    /// Whether a binding of the role gives the permission: those of a deleted or disabled role
+    /// give none.
+    pub(crate) fn gives(&self, permission: &str) -> bool {
+        self.is_in_force() && self.permissions.contains(permission)
+    }
+
+    pub(crate) fn is_in_force(&self) -> bool {
+        self.deleted_at.is_none() && self.stage != Stage::Disabled
+    }
+
+    /// `projects/ID` or `organizations/NUMBER` of a custom role.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.name.split_once("/roles/").map(|(owner, _)| owner)
+    }
 }
 
 /// A bearer token, good until `expires` (never: `None`).
@@ -106,11 +158,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// That a caller has used a permission, or was refused it.
+/// That a principal has used a permission on a resource, or was refused it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Use {
-    pub(crate) caller: String,
+    /// As policies name it: `serviceAccount:ADDRESS`.
+    pub(crate) principal: String,
     pub(crate) permission: String,
+    /// `projects/ID` and its like.
+    pub(crate) resource: String,
     pub(crate) granted: bool,
 }
 
@@ -121,12 +176,19 @@ pub(crate) struct Settings {
     /// Largest page that any list answers, below Google's own limits; for tests of paging.
     #[serde(default)]
     pub(crate) max_page_size: Option<usize>,
-    /// Resource Manager reads per minute and consumer project.
+    /// How callers are limited; as Google limits them when absent.
     #[serde(default)]
-    pub(crate) reads_per_minute: Option<u32>,
-    /// Resource Manager writes per minute and consumer project.
+    pub(crate) quotas: QuotaSettings,
+    /// The customer has no licence for transitive group searches: they answer 403.
     #[serde(default)]
-    pub(crate) writes_per_minute: Option<u32>,
+    pub(crate) cloud_identity_free: bool,
+    /// How far Cloud Asset Inventory lags behind policy writes.
+    #[serde(default)]
+    pub(crate) asset_lag_seconds: u32,
+    /// How far what is enforced lags behind policy writes: of Google's, typically 120, at times 420
+    /// or more, <https://cloud.google.com/iam/docs/access-change-propagation>.
+    #[serde(default)]
+    pub(crate) policy_lag_seconds: u32,
 }
 
 /// A private key (PKCS #8) that must survive a restart.
@@ -153,10 +215,13 @@ pub(crate) enum Record {
     Role(Role),
     Token(Token),
     Use(Use),
-    /// `deleted:user:ADDRESS?uid=ID` of somebody who is gone.
+    /// `deleted:user:ADDRESS?uid=ID` and its like, of somebody or something that is gone.
     Tombstone(String),
     Settings(Settings),
     SigningKey(SigningKeyRecord),
+    Kms(KmsRecord),
+    PubSub(PubSubRecord),
+    Secret(SecretRecord),
 }
 
 impl Record {
@@ -166,14 +231,17 @@ impl Record {
             Self::Node(node) => format!("node/{}", node.name()),
             Self::Policy(policy) => format!("policy/{}", policy.resource),
             Self::Person(person) => person_key(&person.email),
-            Self::ServiceAccount(account) => format!("serviceAccount/{}", account.email),
-            Self::Group(group) => format!("group/{}", group.email),
+            Self::ServiceAccount(account) => service_account_key(&account.email),
+            Self::Group(group) => group_key(&group.email),
             Self::Role(role) => format!("role/{}", role.name),
             Self::Token(token) => token_key(&token.secret),
-            Self::Use(used) => format!("use/{}/{}/{}", used.caller, used.permission, used.granted),
+            Self::Use(used) => use_key(used),
             Self::Tombstone(member) => format!("tombstone/{member}"),
             Self::Settings(_) => "settings".to_owned(),
             Self::SigningKey(key) => format!("key/{}", key.name),
+            Self::Kms(record) => format!("kms/{}", record.name()),
+            Self::PubSub(record) => pubsub_key(&record.key()),
+            Self::Secret(record) => secret_key(&record.name()),
         }
     }
 }
@@ -182,29 +250,65 @@ fn person_key(email: &str) -> String {
     format!("person/{email}")
 }
 
+fn service_account_key(email: &str) -> String {
+    format!("serviceAccount/{email}")
+}
+
+fn group_key(email: &str) -> String {
+    format!("group/{email}")
+}
+
 fn token_key(token: &str) -> String {
     format!("token/{token}")
+}
+
+fn use_key(used: &Use) -> String {
+    format!("use/{}/{}/{}/{}", used.principal, used.permission, used.granted, used.resource)
+}
+
+fn pubsub_key(key: &PubSubKey) -> String {
+    format!("pubsub/{}", key.text())
+}
+
+fn secret_key(name: &str) -> String {
+    format!("secret/{name}")
+}
+
+/// A record that a change removes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Removed {
+    Person(String),
+    ServiceAccount(String),
+    Group(String),
+    Token(String),
+    Use(Use),
+    PubSub(PubSubKey),
+    /// A secret or one of its versions, by name.
+    Secret(String),
+}
+
+impl Removed {
+    /// The [`Record::key`] of what is removed.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::Person(email) => person_key(email),
+            Self::ServiceAccount(email) => service_account_key(email),
+            Self::Group(email) => group_key(email),
+            Self::Token(token) => token_key(token),
+            Self::Use(used) => use_key(used),
+            Self::PubSub(key) => pubsub_key(key),
+            Self::Secret(name) => secret_key(name),
+        }
+    }
 }
 
 /// One step from a state of the world to the next.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     Put(Record),
-    DeletePerson(String),
-    DeleteToken(String),
+    Remove(Removed),
     /// A line of the append-only log of policy writes; not part of the world.
     Log(serde_json::Value),
-}
-
-impl Change {
-    /// Key of the record that this change removes.
-    pub(crate) fn removed_key(&self) -> Option<String> {
-        match self {
-            Self::DeletePerson(email) => Some(person_key(email)),
-            Self::DeleteToken(token) => Some(token_key(token)),
-            Self::Put(_) | Self::Log(_) => None,
-        }
-    }
 }
 
 /// The state. Reads are direct; every change goes through [`World::apply`] after it is on disk.
@@ -225,19 +329,34 @@ pub(crate) struct World {
     pub(crate) tombstones: BTreeSet<String>,
     pub(crate) settings: Settings,
     pub(crate) keys: BTreeMap<String, SigningKeyRecord>,
+    pub(crate) kms: Kms,
+    pub(crate) pubsub: PubSub,
+    pub(crate) secrets: Secrets,
 }
 
 impl World {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::Put(record) => self.put(record),
-            Change::DeletePerson(email) => {
-                self.people.remove(&email);
-            }
-            Change::DeleteToken(token) => {
-                self.tokens.remove(&token);
-            }
+            Change::Remove(removed) => self.remove(removed),
             Change::Log(_) => {}
+        }
+    }
+
+    fn remove(&mut self, removed: Removed) {
+        match removed {
+            Removed::Person(email) => drop(self.people.remove(&email)),
+            Removed::ServiceAccount(email) => drop(self.service_accounts.remove(&email)),
+            Removed::Group(email) => {
+                self.forget_members(&email);
+                self.groups.remove(&email);
+            }
+            Removed::Token(token) => drop(self.tokens.remove(&token)),
+            Removed::Use(used) => {
+                self.uses.remove(&used);
+            }
+            Removed::PubSub(key) => self.pubsub.remove(key),
+            Removed::Secret(name) => self.secrets.remove(&name),
         }
     }
 
@@ -262,15 +381,22 @@ impl World {
             Record::Tombstone(member) => self.tombstones.extend([member]),
             Record::Settings(settings) => self.settings = settings,
             Record::SigningKey(key) => replace(&mut self.keys, key.name.clone(), key),
+            Record::Kms(record) => self.kms.put(record),
+            Record::PubSub(record) => self.pubsub.put(record),
+            Record::Secret(record) => self.secrets.put(record),
+        }
+    }
+
+    fn forget_members(&mut self, group: &str) {
+        for member in self.groups.get(group).into_iter().flat_map(|old| &old.members) {
+            if let Some(groups) = self.groups_of.get_mut(member) {
+                groups.remove(group);
+            }
         }
     }
 
     fn put_group(&mut self, group: Group) {
-        for member in self.groups.get(&group.email).into_iter().flat_map(|old| &old.members) {
-            if let Some(groups) = self.groups_of.get_mut(member) {
-                groups.remove(&group.email);
-            }
-        }
+        self.forget_members(&group.email);
         for member in &group.members {
             self.groups_of.entry(member.clone()).or_default().insert(group.email.clone());
         }
@@ -306,55 +432,59 @@ impl World {
         self.policies.get(&node.name()).map(|stored| stored.current.clone()).unwrap_or_default()
     }
 
+    /// The resource's policy as Cloud Asset Inventory knows it at `now`.
+    pub(crate) fn indexed_policy(&self, node: &Node, now: DateTime<Utc>) -> Revision {
+        let stored = self.policies.get(&node.name());
+        stored.map(|stored| stored.as_of(self.indexed_until(now)).clone()).unwrap_or_default()
+    }
+
+    /// The record of the resource's policy after a write at `now`.
+    pub(crate) fn stored_after(
+        &self,
+        node: &Node,
+        current: Revision,
+        now: DateTime<Utc>,
+    ) -> StoredPolicy {
+        let before = self.policies.get(&node.name());
+        let known_to_all = self.indexed_until(now).min(self.enforced_until(now));
+        StoredPolicy::after(before, node.name(), current, known_to_all)
+    }
+
+    /// The resource's policy as it is enforced at `now`.
+    pub(crate) fn enforced_policy(&self, node: &Node, now: DateTime<Utc>) -> Option<&Policy> {
+        let stored = self.policies.get(&node.name())?;
+        let revision = match self.settings.policy_lag_seconds {
+            0 => &stored.current,
+            _ => stored.as_of(self.enforced_until(now)),
+        };
+        Some(&revision.policy)
+    }
+
+    fn enforced_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - TimeDelta::seconds(self.settings.policy_lag_seconds.into())
+    }
+
+    fn indexed_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - TimeDelta::seconds(self.settings.asset_lag_seconds.into())
+    }
+
     pub(crate) fn group_by_id(&self, id: &str) -> Option<&Group> {
         self.groups.values().find(|group| group.id == id)
     }
 
-    /// Whether the address belongs to somebody or something here.
-    pub(crate) fn knows(&self, email: &str) -> bool {
-        self.people.contains_key(email)
-            || self.service_accounts.contains_key(email)
-            || self.groups.contains_key(email)
+    /// The customer that owns the organisation.
+    pub(crate) fn customer(&self) -> &str {
+        self.nodes.values().find_map(|node| node.customer.as_deref()).unwrap_or_default()
     }
 
-    /// The domains that people and groups here have addresses in.
-    pub(crate) fn domains(&self) -> BTreeSet<&str> {
-        self.people
-            .keys()
-            .chain(self.groups.keys())
-            .filter_map(|email| Some(email.split_once('@')?.1))
-            .collect()
-    }
-
-    /// Groups that hold the address directly or through other groups; `true` marks direct ones.
-    /// Groups that contain each other are tolerated, as Google tolerates them.
-    pub(crate) fn transitive_groups(&self, email: &str) -> BTreeMap<&str, Paths> {
-        let mut found: BTreeMap<&str, Paths> = BTreeMap::new();
-        let mut open = vec![(email, true)];
-        while let Some((member, direct)) = open.pop() {
-            for group in self.groups_of.get(member).into_iter().flatten() {
-                let is_new = !found.contains_key(group.as_str());
-                let paths = found.entry(group).or_default();
-                paths.direct |= direct;
-                paths.indirect |= !direct;
-                if is_new {
-                    open.push((group, false));
-                }
-            }
-        }
-        found
+    /// Whether the node is `scope` or below it.
+    pub(crate) fn is_within(&self, node: &Node, scope: &str) -> bool {
+        self.ancestry(node).iter().any(|above| above.name() == scope)
     }
 }
 
 fn replace<T>(map: &mut BTreeMap<String, T>, key: String, value: T) {
     map.insert(key, value);
-}
-
-/// How a group holds a member.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Paths {
-    pub(crate) direct: bool,
-    pub(crate) indirect: bool,
 }
 
 impl NodeKind {
@@ -417,29 +547,6 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transitive_groups_follow_nesting_and_survive_a_cycle() {
-        let mut world = World::default();
-        for (email, members) in [
-            ("a@x", vec!["me@x", "c@x"]),
-            ("b@x", vec!["a@x"]),
-            ("c@x", vec!["b@x"]),
-            ("d@x", vec!["you@x"]),
-        ] {
-            let members = members.into_iter().map(str::to_owned).collect();
-            world.apply(Change::Put(Record::Group(Group {
-                email: email.into(),
-                name: String::new(),
-                id: email.into(),
-                members,
-            })));
-        }
-        let found = world.transitive_groups("me@x");
-        assert_eq!(found.keys().copied().collect::<Vec<_>>(), ["a@x", "b@x", "c@x"]);
-        assert_eq!(found["a@x"], Paths { direct: true, indirect: true });
-        assert_eq!(found["b@x"], Paths { direct: false, indirect: true });
-    }
 
     #[test]
     fn a_project_answers_to_its_id_and_its_number() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use curfew_core::id::{RequestId, WriteId};
+use curfew_core::planted;
 use curfew_core::resource::Resource;
 use curfew_ports::ResourceRecord;
 use tokio_util::task::TaskTracker;
@@ -118,8 +119,10 @@ impl Actors {
         mailbox.read_at = Some(now);
         mailbox.failures = 0;
         // A write that is conditional on another etag can no longer land.
-        let over: BTreeMap<WriteId, String> =
-            mailbox.unanswered.extract_if(.., |_, on| on != etag).collect();
+        let over: BTreeMap<WriteId, String> = mailbox
+            .unanswered
+            .extract_if(.., |_, on| planted!("intents-closed-by-any-read", true, on != etag))
+            .collect();
         if !over.is_empty() {
             mailbox.watch_until = Some(now.saturating_add(UNANSWERED_WATCH));
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use curfew_core::planted;
 use curfew_ports::{
     Catalog, Clock, Directory, Entropy, FactSealer, PolicyClient, RequestStore, Verifier,
 };
@@ -69,7 +70,18 @@ pub(crate) struct Context {
     pub(crate) noted: Noted,
     pub(crate) stop: CancellationToken,
     has_synced: AtomicBool,
-    skew: Mutex<Option<TimeDelta>>,
+    compared: Mutex<Option<Compared>>,
+}
+
+/// The last comparison with the store's clock.
+#[derive(Clone, Copy)]
+struct Compared {
+    /// How far this clock was ahead.
+    skew: TimeDelta,
+    /// What this clock said then.
+    at: DateTime<Utc>,
+    /// The monotonic time then: a clock that is put wrong leaves it behind at once.
+    elapsed: Duration,
 }
 
 impl Context {
@@ -87,7 +99,7 @@ impl Context {
             noted: Noted::default(),
             stop,
             has_synced: AtomicBool::new(false),
-            skew: Mutex::new(None),
+            compared: Mutex::new(None),
             ports,
             settings,
             metrics,
@@ -99,11 +111,24 @@ impl Context {
     }
 
     pub(crate) fn health(&self) -> Health {
-        let skew = *self.skew.lock().unwrap_or_else(PoisonError::into_inner);
+        let compared = *self.compared.lock().unwrap_or_else(PoisonError::into_inner);
         Health {
             has_synced: self.has_synced.load(Ordering::Relaxed),
-            clock_agrees: skew.is_some_and(|skew| skew.abs() <= CLOCK_SKEW_MAX),
+            clock_agrees: compared.is_some_and(|compared| self.still_agrees(compared)),
         }
+    }
+
+    /// Whether the clock agreed with the store's, and has not been put elsewhere since.
+    fn still_agrees(&self, compared: Compared) -> bool {
+        let by_clock = self.now().signed_duration_since(compared.at);
+        let passed = self.ports.clock.elapsed().saturating_sub(compared.elapsed);
+        let stepped = TimeDelta::from_std(passed)
+            .ok()
+            .and_then(|passed| by_clock.checked_sub(&passed))
+            .unwrap_or(TimeDelta::MAX);
+        let stepped = planted!("clock-steps-unseen", TimeDelta::zero(), stepped);
+        let skew = compared.skew.checked_add(&stepped).unwrap_or(TimeDelta::MAX);
+        skew.abs() <= CLOCK_SKEW_MAX
     }
 
     pub(crate) fn synced(&self) {
@@ -125,7 +150,8 @@ impl Context {
         } else {
             beyond
         };
-        *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);
+        let compared = Compared { skew, at: self.now(), elapsed: self.ports.clock.elapsed() };
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some(compared);
         self.metrics.clock_skew(skew);
         if beyond > CLOCK_SKEW_MAX {
             tracing::error!(

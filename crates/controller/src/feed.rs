@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use curfew_core::chain::Chain;
 use curfew_core::id::RequestId;
+use curfew_core::planted;
 use curfew_core::resource::Resource;
 use curfew_ports::{PortError, StoredRequest, WatchEvent};
 use futures_util::StreamExt as _;
@@ -29,7 +30,7 @@ pub(crate) async fn resync_forever(context: Arc<Context>) {
             Ok(()) => {
                 context.synced();
                 context.metrics.resynced(context.ports.clock.elapsed().saturating_sub(started));
-                context.settings.resync_every
+                planted!("no-resync", Duration::from_hours(24), context.settings.resync_every)
             }
             Err(error) => {
                 tracing::warn!(error = error.chain(), "the live requests could not be read");
@@ -62,7 +63,7 @@ fn learn(context: &Context, stored: StoredRequest, even_if_known: Option<Priorit
     let (known, is_new) = context.view.learn(stored);
     let id = &known.stored.id;
     if is_new {
-        context.queue.add(id, priority(&known));
+        context.queue.add(id, priority(&known, context.now()));
     } else if let Some(priority) = even_if_known {
         context.queue.add(id, priority);
     }
@@ -127,7 +128,7 @@ pub(crate) async fn read_resources_forever(context: Arc<Context>) {
         if is_stopped(&context, pause).await {
             return;
         }
-        submit_due(&context);
+        planted!("policies-never-read", (), submit_due(&context));
     }
 }
 

@@ -12,6 +12,7 @@ use curfew_core::entry::{
 use curfew_core::id::{Digest, Nonce};
 use curfew_core::judge::{self, Eligibility, Evidence};
 use curfew_core::observe::ObservedBindings;
+use curfew_core::planted;
 use curfew_core::principal::Email;
 use curfew_core::request::{Rejection, Request};
 use curfew_core::resource::Resource;
@@ -71,6 +72,7 @@ pub(crate) async fn gather(context: &Context, request: &Request, seen: Seen) -> 
 fn eligibility_in_question(request: &Request) -> Option<&Spec> {
     let chain = Chain::of(&request.facts);
     let is_open = chain.grant.is_none() && chain.outcome.is_none() && chain.ended.is_none();
+    let is_open = planted!("granted-again", true, is_open);
     request.spec.as_deref().ok().filter(|_| is_open)
 }
 
@@ -161,6 +163,10 @@ impl Lookups {
         let key = (group.clone(), person.clone());
         match self.membership.get(&key, || self.ports.directory.is_member(group, person)).await {
             Ok(answer) => Observed::Known(answer),
+            #[cfg(feature = "planted-bugs")]
+            Err(_) if planted::is("no-answer-is-yes") => Observed::Known(true),
+            #[cfg(feature = "planted-bugs")]
+            Err(_) if planted::is("no-answer-is-no") => Observed::Known(false),
             Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
         }
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use curfew_core::chain::Chain;
 use curfew_core::id::RequestId;
 use curfew_core::plan::Reason;
+use curfew_core::planted;
 use curfew_core::reconcile;
 use curfew_core::request::Rejection;
 use tokio::time::Instant;
@@ -31,28 +32,39 @@ pub(crate) async fn work(context: Arc<Context>) {
     }
 }
 
-/// How urgent a request is, by what is known of it.
-pub(crate) fn priority(known: &Known) -> Priority {
+/// How urgent a request is, by what is known of it. What is over comes before what begins, also after an outage.
+pub(crate) fn priority(known: &Known, now: DateTime<Utc>) -> Priority {
     let request = &known.request;
     if request.spec.is_err() || request.facts.rejected() > 0 {
         return Priority::Doubtful;
     }
     let chain = Chain::of(&request.facts);
+    let is_over = chain.outcome.is_some()
+        || chain.grant.as_ref().is_some_and(|grant| now >= grant.expires_at);
+    let is_over = planted!("overdue-waits", false, is_over);
     let wants_end = request.entries.iter().any(|(nonce, entry)| {
         let ends = entry.as_ref().is_ok_and(|entry| entry.act.kind().ends_access());
         ends && !chain.seen.contains_key(nonce)
     });
-    if wants_end { Priority::Ending } else { Priority::Fresh }
+    if planted!("no-overtaking", false, is_over || wants_end) {
+        Priority::Ending
+    } else {
+        Priority::Fresh
+    }
 }
 
 async fn pass(context: &Arc<Context>, id: &RequestId) {
     let Some(mut known) = context.view.get(id) else { return };
     if !context.health().clock_agrees {
-        return context.queue.back_off(id, priority(&known));
+        return context.queue.back_off(id, priority(&known, context.now()));
     }
     ledger::note_forgeries(context, &known).await;
     for _ in 0..ROUNDS_MAX {
         let world = gather(context, &known.request, Seen::nothing()).await;
+        // The answers may have taken long.
+        if !context.health().clock_agrees {
+            return context.queue.back_off(id, priority(&known, context.now()));
+        }
         let plan = reconcile(&known.request, &world, context.now());
         if plan.facts.is_empty() && !needs_mending(&known) {
             return settle(context, &known, &plan);
@@ -62,11 +74,11 @@ async fn pass(context: &Arc<Context>, id: &RequestId) {
             Recording::LostRace(None) => return context.view.drop(id),
             Recording::Failed(error) => {
                 tracing::warn!(error = error.chain(), request.id = %id, "facts could not be recorded");
-                return context.queue.back_off(id, priority(&known));
+                return context.queue.back_off(id, priority(&known, context.now()));
             }
         }
     }
-    context.queue.add(id, priority(&known));
+    context.queue.add(id, priority(&known, context.now()));
 }
 
 /// Nothing is to be recorded: hand over what concerns the policy, and make the next appointment.
@@ -82,7 +94,7 @@ fn settle(context: &Arc<Context>, known: &Known, plan: &curfew_core::Plan) {
         return context.view.drop(id);
     }
     if plan.is_blocked() {
-        return context.queue.back_off(id, priority(known));
+        return context.queue.back_off(id, priority(known, context.now()));
     }
     context.queue.forget_failures(id);
     if let Some(at) = plan.wake_at {

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use curfew_core::planted;
 use curfew_ports::{Clock, PortError};
 use tokio::sync::OnceCell;
 
@@ -44,7 +45,10 @@ impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
 
     fn cell(&self, key: &K) -> Arc<OnceCell<V>> {
         let now = self.clock.elapsed();
-        let is_fresh = |answer: &Answer<V>| now.saturating_sub(answer.asked_at) < AGE_MAX;
+        let is_fresh = |answer: &Answer<V>| {
+            now.saturating_sub(answer.asked_at)
+                < planted!("answers-for-ever", Duration::MAX, AGE_MAX)
+        };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = answers.get(key).filter(|answer| is_fresh(answer)) {
             return answer.cell.clone();

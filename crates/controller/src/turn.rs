@@ -14,11 +14,14 @@ use curfew_core::chain::Chain;
 use curfew_core::id::{RequestId, WriteId};
 use curfew_core::observe::{Marks, ObservedBindings, observe};
 use curfew_core::plan::{Plan, Purpose, SetBindings};
+use curfew_core::planted;
 use curfew_core::policy::{Binding, Policy};
 use curfew_core::reconcile;
 use curfew_core::request::Request;
 use curfew_core::resource::Resource;
 use curfew_core::world::{Answered, Observed, Unanswered};
+#[cfg(feature = "planted-bugs")]
+use curfew_ports::StoredRequest;
 use curfew_ports::{Intent, PortError, RetryClass};
 use futures_util::future::join_all;
 
@@ -171,7 +174,11 @@ impl Turn<'_> {
         source: Source,
     ) -> Result<Vec<Look>, PortError> {
         let ids: Vec<RequestId> = ids.iter().cloned().collect();
-        let documents = self.context.ports.store.get(&ids).await?;
+        let documents = planted!(
+            "no-re-read",
+            self.remembered(&ids),
+            self.context.ports.store.get(&ids).await?
+        );
         let known = documents.into_values().map(|stored| self.context.view.learn(stored).0);
         let looks = known.filter(|known| self.is_home_of(known)).map(|known| async move {
             let seen = self.seen(&known, policy, source);
@@ -192,6 +199,12 @@ impl Turn<'_> {
         is_home
     }
 
+    #[cfg(feature = "planted-bugs")]
+    fn remembered(&self, ids: &[RequestId]) -> BTreeMap<RequestId, StoredRequest> {
+        let known = ids.iter().filter_map(|id| self.context.view.get(id));
+        known.map(|known| (known.stored.id.clone(), (*known.stored).clone())).collect()
+    }
+
     fn seen(&self, known: &Known, policy: &Policy, source: Source) -> Seen {
         let bindings = self.observe(known, policy);
         if !bindings.planted.is_empty() {
@@ -199,7 +212,11 @@ impl Turn<'_> {
             tracing::error!(request.id = %known.stored.id, resource = %self.resource, n = bindings.planted.len(), "bindings that bear this request's title were not written by this controller");
         }
         let answered = (source == Source::Answer).then(|| Answered {
-            facts_known_before_read: self.known_before.get(&known.stored.id).copied().unwrap_or(0),
+            facts_known_before_read: planted!(
+                "all-was-known-before",
+                usize::MAX,
+                self.known_before.get(&known.stored.id).copied().unwrap_or(0)
+            ),
             left: bindings.ours.clone(),
             left_altered: bindings.altered.len(),
         });
@@ -267,21 +284,29 @@ impl Turn<'_> {
         if let Err(end) = self.check_foreign(batch, read, wanted, edits) {
             return end;
         }
+        #[cfg(feature = "planted-bugs")]
+        let wanted = &Policy {
+            etag: planted!("no-etag", String::new(), wanted.etag.clone()),
+            ..wanted.clone()
+        };
         let write = WriteId::from_bits(self.context.ports.entropy.bits());
         let intent = Intent {
             requests: edits.iter().map(|edit| edit.request.clone()).collect(),
             etag: read.etag.clone(),
             at: self.context.now(),
         };
-        if let Err(error) =
+        if let Err(error) = planted!(
+            "no-intent",
+            Ok(()),
             self.context.ports.store.open_intent(self.resource, &write, &intent).await
-        {
+        ) {
             // It may be recorded all the same, or may still be: a read that shows another etag closes it.
             self.context.actors.left_open(self.resource, write, intent.etag);
             return self.give_up(batch.clone(), "record the intent of a policy write", &error);
         }
         let age = self.context.ports.clock.elapsed().saturating_sub(read_at);
-        if age > DOCUMENTS_AGE_MAX || self.context.stop.is_cancelled() {
+        let clock_agrees = self.context.health().clock_agrees;
+        if age > DOCUMENTS_AGE_MAX || !clock_agrees || self.context.stop.is_cancelled() {
             self.close_intent(write, read).await;
             return TurnEnd::Conflict(batch.clone());
         }
@@ -326,7 +351,16 @@ impl Turn<'_> {
             Ok(looks) => {
                 self.record_facts(&looks).await;
                 for look in looks.iter().filter(|look| look.plan.facts.is_empty()) {
-                    self.context.queue.add(&look.known.stored.id, Priority::Fresh);
+                    let id = &look.known.stored.id;
+                    // What is still there may be of a request that ended meanwhile: no pass would look at the policy.
+                    if planted!("leftovers-ignored", false, look.plan.bindings.is_some()) {
+                        self.context.actors.submit(
+                            self.context,
+                            self.resource,
+                            Batch::one(id.clone()),
+                        );
+                    }
+                    self.context.queue.add(id, Priority::Fresh);
                 }
                 TurnEnd::Done
             }
@@ -346,7 +380,9 @@ impl Turn<'_> {
         error: PortError,
     ) -> TurnEnd {
         self.context.metrics.policy_written(error.class.as_str(), edits.len());
-        if error.class == RetryClass::Unavailable {
+        if error.class
+            == planted!("no-answer-is-a-refusal", RetryClass::Denied, RetryClass::Unavailable)
+        {
             // It may have happened, or may still happen: the intent stays open until a read shows another etag.
             self.context.actors.left_open(self.resource, write, read.etag.clone());
             return self.give_up(batch.clone(), "write a policy", &error);
@@ -376,7 +412,8 @@ impl Turn<'_> {
         error: &PortError,
     ) -> TurnEnd {
         tracing::warn!(error = error.chain(), resource = %self.resource, n = edits.len(), "a policy write was refused as wrong");
-        if let [culprit] = edits {
+        let blamed = planted!("the-first-is-the-culprit", edits.get(..1).unwrap_or(edits), edits);
+        if let [culprit] = blamed {
             return self.refuse(batch, read, culprit, error).await;
         }
         for ids in halves(edits) {
@@ -449,12 +486,21 @@ async fn unreadable(
     tracing::warn!(error = error.chain(), %resource, "a policy could not be read");
     let turn = Turn { context, resource, known_before: BTreeMap::new() };
     let mut left = Batch { ids: BTreeSet::new(), whole: batch.whole };
-    for known in batch.ids.iter().filter_map(|id| context.view.get(id)) {
-        let bindings = Observed::Unknown(Unanswered::Failed(error.chain()));
+    for id in batch.ids {
+        // One that ended, and is no longer known for that, may have left something behind.
+        let Some(known) = context.view.get(&id) else {
+            planted!("ended-ids-lost", false, left.ids.insert(id));
+            continue;
+        };
+        let bindings = planted!(
+            "unreadable-is-empty",
+            Observed::Known(ObservedBindings::default()),
+            Observed::Unknown(Unanswered::Failed(error.chain()))
+        );
         let world = gather(context, &known.request, Seen { bindings, ..Seen::nothing() }).await;
         let plan = reconcile(&known.request, &world, context.now());
         if plan.facts.is_empty() {
-            left.ids.insert(known.stored.id.clone());
+            left.ids.insert(id);
         } else {
             turn.record_facts(&[Look { known, plan }]).await;
         }

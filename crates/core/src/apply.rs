@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::RequestId;
 use crate::plan::{Purpose, SetBindings};
+use crate::planted;
 use crate::policy::{Binding, Policy};
 
 /// Google's limits on one allow policy (<https://cloud.google.com/iam/quotas>, "Limits").
@@ -66,6 +67,8 @@ fn apply(policy: &Policy, edits: &[&SetBindings], limits: &Limits) -> Applied {
     let unwanted: BTreeSet<&Binding> = edits.iter().flat_map(|edit| &edit.replaces).collect();
     let wanted: BTreeSet<Binding> =
         edits.iter().flat_map(|edit| &edit.bindings).map(Binding::from).collect();
+    #[cfg(feature = "planted-bugs")]
+    let unwanted = siblings_too(policy, unwanted);
     next.bindings.retain(|binding| !unwanted.contains(binding) || wanted.contains(binding));
 
     let mut additions: Vec<&&SetBindings> = edits.iter().collect();
@@ -91,6 +94,20 @@ fn apply(policy: &Policy, edits: &[&SetBindings], limits: &Limits) -> Applied {
     Applied { policy: next, refused }
 }
 
+/// With the bug planted, a removal takes every binding of the same role and members.
+#[cfg(feature = "planted-bugs")]
+fn siblings_too<'a>(
+    policy: &'a Policy,
+    mut unwanted: BTreeSet<&'a Binding>,
+) -> BTreeSet<&'a Binding> {
+    let is_sibling = |binding: &&Binding| {
+        unwanted.iter().any(|it| it.role == binding.role && it.members == binding.members)
+    };
+    let siblings = policy.bindings.iter().filter(is_sibling).collect::<Vec<_>>();
+    unwanted.extend(siblings.into_iter().filter(|_| planted::is("siblings-go-too")));
+    unwanted
+}
+
 fn overflow(policy: &Policy, added: &[Binding], limits: &Limits) -> Option<Refusal> {
     if added.is_empty() {
         return None;
@@ -106,7 +123,7 @@ fn overflow(policy: &Policy, added: &[Binding], limits: &Limits) -> Option<Refus
     };
     let crowded = |new: &Binding| {
         policy.bindings.iter().filter(|binding| holds(binding, new)).count()
-            > limits.same_role_and_member
+            > planted!("no-limit", usize::MAX, limits.same_role_and_member)
     };
     added.iter().any(crowded).then_some(Refusal::TooManyForRoleAndMember)
 }

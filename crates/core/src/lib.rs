@@ -17,6 +17,7 @@ pub mod judge;
 pub mod observe;
 pub mod phase;
 pub mod plan;
+pub mod planted;
 pub mod policy;
 pub mod principal;
 pub mod reconcile;

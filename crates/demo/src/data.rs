@@ -4,13 +4,33 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use curfew_server::keys;
+use curfew_server::{Mode, keys};
 use tempfile::TempDir;
 
+use crate::identity;
 use crate::options::Options;
 
 /// What Firestore clients show; emulator clients send it by themselves.
 pub(crate) const STORE_TOKEN: &str = "owner";
+
+/// What the simulated IAP signs its assertions for.
+pub(crate) const AUDIENCE: &str = "/projects/100000000004/locations/europe-west1/services/curfew";
+
+/// What all processes of Curfew need to know of the world.
+pub(crate) struct Places {
+    front_port: u16,
+    cloud_port: u16,
+    /// Host and port.
+    store: String,
+}
+
+impl Places {
+    /// The places that the flags name, and the store at `store`.
+    pub(crate) fn new(options: &Options, store: String) -> Self {
+        let Options { port, cloud_port, .. } = *options;
+        Self { front_port: port, cloud_port, store }
+    }
+}
 
 /// The demo's folder; a temporary one goes with the process.
 pub(crate) struct Data {
@@ -42,10 +62,6 @@ impl Data {
         Ok(data)
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -61,31 +77,38 @@ impl Data {
         keys::make_facts_key(&self.path("facts.key"))
     }
 
-    /// The configuration of this run, also written down beside the data.
+    /// Where the number of the process that runs `mode` stands.
+    pub(crate) fn pid_file(&self, mode: Mode) -> PathBuf {
+        self.path(&format!("{}.pid", identity::name(mode)))
+    }
+
+    /// Writes the configuration of the process that runs `mode` and gives its path. Each process is told of its own
+    /// secret alone.
     pub(crate) fn configuration(
         &self,
-        options: &Options,
-        metadata: SocketAddr,
-        store: &str,
-    ) -> anyhow::Result<String> {
-        let Options { port, cloud_port, ops_port, listen, .. } = options;
+        mode: Mode,
+        places: &Places,
+        [app, ops, metadata]: [SocketAddr; 3],
+    ) -> anyhow::Result<PathBuf> {
+        let Places { front_port, cloud_port, store } = places;
+        let signing =
+            if mode.has_intake() { "signing: {file: ./intake.key, keyId: intake-1}\n" } else { "" };
+        let facts_key = if mode.has_controller() { "factsKey: {file: ./facts.key}\n" } else { "" };
         let text = format!(
             "installation: demo
 scope: organizations/100000000001
 protected: [projects/demo-curfew]
-baseUrl: http://127.0.0.1:{port}
+baseUrl: http://127.0.0.1:{front_port}
 acceptSingleProcess: true
-listen: {{app: '127.0.0.1:0', ops: '{listen}:{ops_port}'}}
+listen: {{app: '{app}', ops: '{ops}'}}
 store: {{kind: firestore, project: curfew-demo}}
-iap: {{audience: /projects/100000000004/locations/europe-west1/services/curfew}}
+iap: {{audience: {AUDIENCE}}}
 operators: ['user:olga@example.com']
 auditors: ['user:erin@example.com']
-signing: {{file: ./intake.key, keyId: intake-1}}
 keys:
   - {{id: intake-1, publicKey: ./intake.pub, level: SESSION, verbs: [REQUEST, DECIDE, DIRECT, CONTROL], from: 2026-01-01, until: 2126-01-01}}
   - {{id: writer-1, publicKey: ./writer.pub, level: WRITER, verbs: [DECIDE], from: 2026-01-01, until: 2126-01-01}}
-factsKey: {{file: ./facts.key}}
-endpoints:
+{signing}{facts_key}endpoints:
   cloud: http://127.0.0.1:{cloud_port}
   metadata: http://{metadata}
   iapKeys: http://127.0.0.1:{cloud_port}/iap/verify/public_key-jwk
@@ -93,7 +116,8 @@ endpoints:
   storeToken: {STORE_TOKEN}
 "
         );
-        std::fs::write(self.path("curfew.yaml"), &text).context("write the configuration")?;
-        Ok(text)
+        let path = self.path(&format!("{}.yaml", identity::name(mode)));
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
     }
 }

@@ -1,15 +1,16 @@
 //! The flags.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use anyhow::ensure;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// The Curfew demo: everything simulated on this machine.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "curfew-demo", version)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Pages and API, behind the simulated IAP.
     #[arg(long, default_value_t = 8420)]
     pub(crate) port: u16,
@@ -19,6 +20,9 @@ pub(crate) struct Options {
     /// Metrics and health.
     #[arg(long, default_value_t = 8422)]
     pub(crate) ops_port: u16,
+    /// Metrics and health of intake, with --split.
+    #[arg(long, default_value_t = 8424)]
+    pub(crate) intake_ops_port: u16,
     /// The embedded store.
     #[arg(long, default_value_t = 8423)]
     pub(crate) store_port: u16,
@@ -38,6 +42,26 @@ pub(crate) struct Options {
     /// Organisation, people, groups and policies, as YAML.
     #[arg(long)]
     pub(crate) seed: Option<PathBuf>,
+    /// Run intake and controller as two processes with two service accounts.
+    #[arg(long)]
+    pub(crate) split: bool,
+}
+
+/// What the demo starts its own program with.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Intake alone, as the demo's child.
+    #[command(hide = true)]
+    Intake {
+        /// Its configuration file.
+        config: PathBuf,
+    },
+    /// The controller alone, as the demo's child.
+    #[command(hide = true)]
+    Controller {
+        /// Its configuration file.
+        config: PathBuf,
+    },
 }
 
 /// Which store.
@@ -56,15 +80,4 @@ pub(crate) enum LatencyKind {
     None,
     /// About as long as Google takes.
     Google,
-}
-
-impl Options {
-    /// A loopback address for what must never be reached from outside.
-    pub(crate) fn address(&self, port: u16) -> anyhow::Result<SocketAddr> {
-        ensure!(
-            port != 0 || self.data.is_none() || self.port == 0,
-            "port 0 is for tests: give --port 0 too"
-        );
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-    }
 }

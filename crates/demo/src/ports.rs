@@ -11,27 +11,63 @@ use crate::options::{Options, StoreKind};
 #[error("port {0} is taken: end what listens there, or choose another with {1}")]
 pub(crate) struct PortTaken(u16, &'static str);
 
-/// The listeners of what surrounds Curfew.
+/// The listeners of what surrounds Curfew, and the addresses of what listens for itself.
 pub(crate) struct Ports {
     pub(crate) front: TcpListener,
     pub(crate) cloud: TcpListener,
-    pub(crate) metadata: TcpListener,
+    /// Operations of the controller, or of the one process.
+    pub(crate) ops: SocketAddr,
+    /// Operations of intake, with `--split`.
+    pub(crate) intake_ops: SocketAddr,
+    /// Intake, with `--split`: it must be found again where it was.
+    pub(crate) app: SocketAddr,
+    pub(crate) store: SocketAddr,
 }
 
 impl Ports {
     pub(crate) async fn bind(options: &Options) -> Result<Self, PortTaken> {
-        let front = bind(options.listen, options.port, "--port").await?;
-        let cloud = bind(options.listen, options.cloud_port, "--cloud-port").await?;
-        // These two are bound again by the parts that own them; this only finds out early.
-        bind(options.listen, options.ops_port, "--ops-port").await?;
-        if options.store == StoreKind::Embedded {
-            bind(Ipv4Addr::LOCALHOST.into(), options.store_port, "--store-port").await?;
-        }
-        let metadata = bind(Ipv4Addr::LOCALHOST.into(), 0, "--port").await?;
-        Ok(Self { front, cloud, metadata })
+        const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let Options { listen, split, .. } = *options;
+        let front = bind(listen, options.port, "--port").await?;
+        let cloud = bind(listen, options.cloud_port, "--cloud-port").await?;
+        let ops = reserve(true, listen, options.ops_port, "--ops-port").await?;
+        let intake_ops =
+            reserve(split, listen, options.intake_ops_port, "--intake-ops-port").await?;
+        let app = reserve(split, LOOPBACK, 0, "--port").await?;
+        let embedded = options.store == StoreKind::Embedded;
+        let store = reserve(embedded, LOOPBACK, options.store_port, "--store-port").await?;
+        Ok(Self { front, cloud, ops, intake_ops, app, store })
+    }
+
+    /// The flags with the ports that were chosen where 0 was asked for.
+    pub(crate) fn named_in(&self, options: Options) -> std::io::Result<Options> {
+        Ok(Options {
+            port: self.front.local_addr()?.port(),
+            cloud_port: self.cloud.local_addr()?.port(),
+            ops_port: self.ops.port(),
+            intake_ops_port: self.intake_ops.port(),
+            store_port: self.store.port(),
+            ..options
+        })
     }
 }
 
 async fn bind(address: IpAddr, port: u16, flag: &'static str) -> Result<TcpListener, PortTaken> {
     TcpListener::bind(SocketAddr::from((address, port))).await.map_err(|_| PortTaken(port, flag))
+}
+
+/// The address, free at this moment if it is used at all. Its owner binds it again: this only finds out early, and
+/// chooses a port where 0 is asked for.
+async fn reserve(
+    used: bool,
+    address: IpAddr,
+    port: u16,
+    flag: &'static str,
+) -> Result<SocketAddr, PortTaken> {
+    let address = SocketAddr::from((address, port));
+    if !used {
+        return Ok(address);
+    }
+    let listener = bind(address.ip(), port, flag).await?;
+    listener.local_addr().map_err(|_| PortTaken(port, flag))
 }

@@ -1,10 +1,16 @@
 //! What the demo says.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the demo's face")]
 
+use std::process::ExitStatus;
+
+use anyhow::Context as _;
+use curfew_server::Mode;
+
+use crate::data::Data;
 use crate::options::{Options, StoreKind};
 
 /// Says what can be done, once everything works.
-pub(crate) fn ready(options: &Options) {
+pub(crate) fn ready(options: &Options, data: &Data) -> anyhow::Result<()> {
     let Options { port, cloud_port, ops_port, .. } = options;
     if !options.listen.is_loopback() {
         eprintln!(
@@ -41,6 +47,33 @@ pub(crate) fn ready(options: &Options) {
         " gcloud  CLOUDSDK_AUTH_ACCESS_TOKEN=x CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER=http://127.0.0.1:{cloud_port}/ gcloud projects get-iam-policy demo-web"
     );
     println!(" Store   {store}     Metrics http://127.0.0.1:{ops_port}/metrics");
+    if options.split {
+        split(options, data)?;
+    }
+    Ok(())
+}
+
+/// Says which processes there are, each with its metrics.
+fn split(options: &Options, data: &Data) -> anyhow::Result<()> {
+    let Options { ops_port, intake_ops_port, .. } = options;
+    let id = |mode| {
+        let path = data.pid_file(mode);
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    };
+    println!(
+        " Split   intake is process {}, controller is process {}: kill -9 one, and it is started again",
+        id(Mode::Intake)?,
+        id(Mode::Controller)?
+    );
+    println!("         metrics of the controller on {ops_port}, of intake on {intake_ops_port}");
+    Ok(())
+}
+
+/// Says that a part has ended and runs again.
+pub(crate) fn started_again(name: &str, was: u32, ended: ExitStatus, now: u32) {
+    complain(&format!(
+        "curfew-demo: {name} (process {was}) has ended, {ended}; it is started again as process {now}"
+    ));
 }
 
 /// Says what went wrong.

@@ -60,6 +60,11 @@ impl FieldPath {
         matches!(self.0.as_slice(), [only] if only == NAME_FIELD)
     }
 
+    /// Whether this path is `outer` or leads further inwards.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
     /// The value at this path.
     pub(crate) fn get<'a>(&self, fields: &'a HashMap<String, Value>) -> Option<&'a Value> {
         let (first, rest) = self.0.split_first()?;

@@ -8,10 +8,36 @@ use crate::field_path::{FieldPath, FieldPathError};
 
 /// The indexes of a database, read from Firebase's standard `firestore.indexes.json`.
 ///
-/// Composite indexes come from `indexes`, single-field ones from `fieldOverrides`. A field path
-/// `*` may only switch indexing off: what the file does not list does not exist here.
+/// As in Firestore, every field of every collection is indexed automatically unless the file has
+/// a field override for it or for `*`; composite indexes exist where `indexes` lists them. A
+/// query that needs another index is refused with `FAILED_PRECONDITION`.
+///
+/// Only what the file lists with the scope `COLLECTION` is kept on disk. Queries that rest on
+/// automatic indexes, and those over a collection group, look at every document instead: a
+/// collection that may grow large is exempted with a field override of `*` without indexes, and
+/// none of its queries ever scans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Indexes(Vec<Index>);
+pub struct Indexes {
+    /// Kept on disk.
+    listed: Vec<Index>,
+    /// Those with the scope `COLLECTION_GROUP`.
+    of_groups: Vec<Index>,
+    overrides: Vec<FieldOverride>,
+}
+
+/// A field that is not indexed automatically in a collection group; without a path, every field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FieldOverride {
+    group: String,
+    path: Option<FieldPath>,
+}
+
+/// The indexes of an open file.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) indexes: Vec<NumberedIndex>,
+    pub(crate) rules: Indexes,
+}
 
 /// Why an index file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -142,32 +168,50 @@ impl Indexes {
     /// Reads the text of an index file.
     pub fn parse(json: &str) -> Result<Self, IndexError> {
         let file: File = serde_json::from_str(json).map_err(IndexError::Json)?;
-        let mut indexes = Vec::new();
+        let mut indexes = Self::default();
         for composite in file.indexes {
-            indexes.push(composite.parse()?);
+            let scope = composite.query_scope;
+            indexes.add(scope, composite.parse()?);
         }
         for field in file.field_overrides {
-            indexes.extend(field.parse()?);
-        }
-        let mut distinct: Vec<Index> = Vec::new();
-        for index in indexes {
-            if !distinct.contains(&index) {
-                distinct.push(index);
+            indexes.overrides.push(field.exemption()?);
+            for (scope, index) in field.parse()? {
+                indexes.add(scope, index);
             }
         }
-        Ok(Self(distinct))
+        Ok(indexes)
     }
 
-    /// All indexes.
+    fn add(&mut self, scope: Scope, index: Index) {
+        let list = match scope {
+            Scope::Collection => &mut self.listed,
+            Scope::CollectionGroup => &mut self.of_groups,
+        };
+        if !list.contains(&index) {
+            list.push(index);
+        }
+    }
+
+    /// The indexes that are kept on disk.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Index> {
-        self.0.iter()
+        self.listed.iter()
+    }
+
+    /// The indexes over collection groups.
+    pub(crate) fn of_groups(&self) -> &[Index] {
+        &self.of_groups
+    }
+
+    /// Whether Firestore indexes the field without being told to.
+    pub(crate) fn is_automatic(&self, group: &str, field: &FieldPath) -> bool {
+        let mut own = self.overrides.iter().filter(|exempt| exempt.group == group);
+        !own.any(|exempt| exempt.path.as_ref().is_none_or(|path| field.is_within(path)))
     }
 }
 
 impl Composite {
     fn parse(self) -> Result<Index, IndexError> {
         let group = self.collection_group;
-        check_scope(&group, self.query_scope)?;
         if self.density.is_some_and(|density| density != "SPARSE_ALL") {
             return Err(IndexError::Unserved { group, what: "a density other than SPARSE_ALL" });
         }
@@ -188,7 +232,16 @@ impl Composite {
 }
 
 impl Override {
-    fn parse(self) -> Result<Vec<Index>, IndexError> {
+    fn exemption(&self) -> Result<FieldOverride, IndexError> {
+        let group = self.collection_group.clone();
+        let path = match self.field_path.as_str() {
+            "*" => None,
+            path => Some(parse_path(&group, path)?),
+        };
+        Ok(FieldOverride { group, path })
+    }
+
+    fn parse(self) -> Result<Vec<(Scope, Index)>, IndexError> {
         let group = self.collection_group;
         if self.field_path == "*" {
             return match self.indexes.as_slice() {
@@ -200,9 +253,9 @@ impl Override {
         self.indexes
             .into_iter()
             .map(|single| {
-                check_scope(&group, single.query_scope)?;
                 let kind = parse_kind(&group, single.order, single.array_config)?;
-                Index::new(group.clone(), vec![IndexField { path: path.clone(), kind }], None)
+                let fields = vec![IndexField { path: path.clone(), kind }];
+                Ok((single.query_scope, Index::new(group.clone(), fields, None)?))
             })
             .collect()
     }
@@ -242,16 +295,6 @@ impl fmt::Display for FieldKind {
             Self::Ordered(Direction::Descending) => "DESCENDING",
             Self::Contains => "CONTAINS",
         })
-    }
-}
-
-fn check_scope(group: &str, scope: Scope) -> Result<(), IndexError> {
-    match scope {
-        Scope::Collection => Ok(()),
-        Scope::CollectionGroup => Err(IndexError::Unserved {
-            group: group.into(),
-            what: "the query scope COLLECTION_GROUP",
-        }),
     }
 }
 
@@ -327,6 +370,24 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_indexed_automatically_unless_it_is_overridden() {
+        let field = |path: &str| {
+            format!(r#"{{"collectionGroup": "c", "fieldPath": "{path}", "indexes": []}}"#)
+        };
+        let overriding =
+            |path: &str| Indexes::parse(&format!(r#"{{"fieldOverrides": [{}]}}"#, field(path)));
+        let is_automatic = |indexes: &Indexes, group: &str, path: &str| {
+            indexes.is_automatic(group, &FieldPath::parse(path).unwrap())
+        };
+        let some = overriding("m.x").unwrap();
+        assert!(!is_automatic(&some, "c", "m.x") && !is_automatic(&some, "c", "m.x.y"));
+        assert!(is_automatic(&some, "c", "m") && is_automatic(&some, "c", "m.xy"));
+        assert!(is_automatic(&some, "d", "m.x"));
+        let all = overriding("*").unwrap();
+        assert!(!is_automatic(&all, "c", "a") && is_automatic(&all, "d", "a"));
+    }
+
+    #[test]
     fn what_is_not_served_is_refused() {
         let composite = |scope: &str, field: &str| {
             format!(
@@ -336,7 +397,7 @@ mod tests {
         let ascending = r#"{"fieldPath": "a", "order": "ASCENDING"}"#;
         assert!(Indexes::parse(&composite("COLLECTION", ascending)).is_ok());
         let refused = [
-            composite("COLLECTION_GROUP", ascending),
+            composite("NEIGHBOURHOOD", ascending),
             composite("COLLECTION", ""),
             composite("COLLECTION", r#"{"fieldPath": "a"}"#),
             composite("COLLECTION", r#"{"fieldPath": "0a", "order": "ASCENDING"}"#),

@@ -9,25 +9,38 @@
 //!   killed process loses nothing that was acknowledged, and listeners see only what is on disk.
 //! - A commit applies all its writes or none, at one commit time. Commit times strictly increase,
 //!   also over restarts and over steps of the clock.
-//! - A query either is served by an index of the index file (or by the order of document names)
-//!   or is refused with `FAILED_PRECONDITION`; no query scans a collection it does not return.
+//! - A query either rests on an index that Firestore would have, or is refused with
+//!   `FAILED_PRECONDITION`; see [`Indexes`] for which of them scan. No query of one collection
+//!   whose automatic indexes are switched off looks at a document that it does not return.
+//! - Transactions are optimistic and serializable: all reads of one see one state, and its commit
+//!   gets `ABORTED` when anything that it read has changed since.
+//! - Reads at a time in the past are served as far as the change log reaches back.
 //!
 //! # Deviations from Firestore
 //!
-//! - Only the indexes in [`Indexes`] serve queries: Google's automatic single-field indexes and
-//!   its merging of several indexes are not imitated, so a query served here is served there.
+//! - Of its merging of several indexes only that of automatic ones is imitated. A descending order
+//!   by name alone needs no index in a collection with automatic ones.
 //! - Values in an index are never cut at 1,500 bytes; an index entry above
 //!   [`limits::INDEX_ENTRY_BYTES_MAX`] is refused instead.
+//! - Transactions never lock: whoever commits first wins, and writes outside of transactions never
+//!   wait for them.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 #![cfg_attr(
     test,
     allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a test may panic")
 )]
 
+#[cfg(feature = "faults")]
+mod faults;
+#[cfg(not(feature = "faults"))]
+#[path = "no_faults.rs"]
+mod faults;
 mod field_path;
 mod indexes;
 pub mod limits;
 mod listen;
+mod method;
+mod metrics;
 mod mutate;
 mod name;
 mod query;
@@ -36,9 +49,13 @@ mod server;
 mod service;
 mod store;
 mod time;
+mod transactions;
 mod transform;
 mod value;
 
+#[cfg(feature = "faults")]
+pub use faults::{Fault, Faults};
 pub use indexes::{IndexError, Indexes};
+pub use method::Method;
 pub use server::{Config, ServeError, Server, StartError};
 pub use store::OpenError;

@@ -34,6 +34,8 @@ pub const DISJUNCTIONS_MAX: usize = 30;
 pub const NOT_IN_VALUES_MAX: usize = 10;
 /// Filters, orders and cursor values of one query. *Firestore* (100 filters).
 pub const FILTERS_MAX: usize = 100;
+/// Aggregations of one query. *Firestore.*
+pub const AGGREGATIONS_MAX: usize = 5;
 /// Bytes of one index entry. *Firestore.*
 pub const INDEX_ENTRY_BYTES_MAX: usize = 7_680;
 /// Index entries of one document. *Firestore.* Bounds the work of one write.
@@ -49,8 +51,20 @@ pub const TARGET_DOCUMENTS_MAX: usize = 100;
 /// does not read cannot pin a read snapshot (and with it the write-ahead log) for ever.
 /// *Firestore.*
 pub const QUERY_TIME_MAX: Duration = Duration::from_mins(1);
-/// How often an idle Listen stream gets a fresh resume token, so that its token does not fall
-/// out of the change log while its own targets are quiet.
+/// How long a transaction may lie idle. *Firestore.*
+pub const TRANSACTION_IDLE_MAX: Duration = Duration::from_mins(1);
+/// How long a transaction may last. *Firestore.*
+pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(270);
+/// Transactions open at the same time; beyond it a new one is refused. Each is small, but a
+/// client that begins them in a loop must not fill the memory.
+pub const TRANSACTIONS_MAX: usize = 1_000;
+/// Bytes of names and queries that all open transactions together remember of their reads, so
+/// that conflicts are found when they commit.
+pub const TRANSACTION_BYTES_MAX: usize = 64 * 1_048_576;
+/// How often transactions that are over are forgotten, and how old the gauges may be.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// How often an idle Listen stream gets a fresh resume token: its token must not fall out of the
+/// change log while its own targets are quiet, and its client must hear that the stream lives.
 pub const TOKEN_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 /// How long `Server::serve` waits for calls in flight after it was told to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -62,6 +76,9 @@ pub const READERS_MAX: usize = 16;
 pub const GROUP_COMMIT_MAX: usize = 256;
 /// Commits that wait for the writer; beyond it callers wait for room (back-pressure).
 pub const WRITE_QUEUE_MAX: usize = 1_024;
+/// Changes of documents between two checkpoints: few enough that the write-ahead log stays in the
+/// system's cache, enough that pages written again and again are copied once.
+pub const CHECKPOINT_CHANGES: i64 = 1_000;
 /// Rows kept in the change log: a listener that was away for longer is reset.
 pub const LOG_ROWS_MAX: usize = 100_000;
 /// Bytes of former document bodies kept in the change log.
@@ -75,3 +92,5 @@ const _: () = assert!(REQUEST_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(DOCUMENT_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 const _: () = assert!(DOCUMENT_BYTES_MAX < LOG_BYTES_MAX);
+const _: () = assert!(TRANSACTION_IDLE_MAX.as_secs() < TRANSACTION_TIME_MAX.as_secs());
+const _: () = assert!(REQUEST_BYTES_MAX < TRANSACTION_BYTES_MAX);

@@ -8,7 +8,7 @@ use gcloud_sdk::google::firestore::v1::{
 };
 
 use crate::{
-    field_path::{FieldPath, FieldPathError},
+    field_path::{FieldPath, FieldPathError, NAME_FIELD},
     name::{DocumentName, NameError},
     time::Micros,
     transform::{self, Transform, TransformError},
@@ -101,11 +101,22 @@ impl Mutation {
             }
             Operation::Transform(transform) => {
                 let transforms = transform::parse(transform.field_transforms)?;
+                if transforms.is_empty() {
+                    return Err(TransformError::None.into());
+                }
                 let (fields, mask) = (HashMap::new(), Some(Vec::new()));
                 (transform.document, Change::Set { fields, mask, transforms })
             }
         };
         Ok(Self { name: DocumentName::parse(&name)?, condition, change })
+    }
+
+    /// How many transforms it has.
+    pub(crate) fn n_transforms(&self) -> usize {
+        match &self.change {
+            Change::Delete => 0,
+            Change::Set { transforms, .. } => transforms.len(),
+        }
     }
 
     /// Applies the write to what is stored.
@@ -182,9 +193,10 @@ impl Mutation {
     }
 }
 
-/// Reads the paths of a mask.
+/// Reads the paths of a mask; the name, which every document has anyway, counts for nothing.
 pub(crate) fn parse_mask(mask: &DocumentMask) -> Result<Vec<FieldPath>, FieldPathError> {
-    mask.field_paths.iter().map(|path| FieldPath::parse(path)).collect()
+    let fields = mask.field_paths.iter().filter(|path| *path != NAME_FIELD);
+    fields.map(|path| FieldPath::parse(path)).collect()
 }
 
 /// The document with only the fields of `mask`.
@@ -211,6 +223,8 @@ fn same_fields(a: &Document, b: &Document) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gcloud_sdk::google::firestore::v1::DocumentTransform;
+
     use super::*;
     use crate::value::strategies::*;
 
@@ -290,6 +304,11 @@ mod tests {
         let write = Write { update_mask: Some(DocumentMask::default()), ..delete() };
         assert_eq!(Mutation::parse(write).err(), Some(WriteError::DeleteWithFields));
         assert_eq!(Mutation::parse(Write::default()).err(), Some(WriteError::Empty));
+        let (document, field_transforms) = (NAME.into(), Vec::new());
+        let operation = Operation::Transform(DocumentTransform { document, field_transforms });
+        let write = Write { operation: Some(operation), ..Write::default() };
+        let none = WriteError::Transform(TransformError::None);
+        assert_eq!(Mutation::parse(write).err(), Some(none));
     }
 
     #[test]

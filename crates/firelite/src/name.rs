@@ -31,6 +31,10 @@ pub(crate) enum NameError {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Database(String);
 
+/// What collections hang from: `{database}/documents` or a document's full name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Parent(String);
+
 /// A collection: the full name of its parent plus its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CollectionPath(String);
@@ -54,26 +58,58 @@ impl Database {
 
     /// Refuses a document of another database.
     pub(crate) fn check_owns(&self, name: &DocumentName) -> Result<(), NameError> {
-        let rest = name.0.strip_prefix(&self.0);
-        if rest.is_some_and(|rest| rest.starts_with("/documents/")) {
+        if self.holds(&name.0) {
             return Ok(());
         }
         Err(NameError::OtherDatabase { name: name.0.clone(), database: self.clone() })
+    }
+
+    /// Whether a name is of something below this database's root.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        name.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with("/documents/"))
+    }
+}
+
+impl Parent {
+    /// Reads `{database}/documents` or a document's name.
+    pub(crate) fn parse(name: &str) -> Result<Self, NameError> {
+        let form = || NameError::Form {
+            kind: "Parent",
+            name: name.into(),
+            form: "projects/{project}/databases/{database}/documents[/{collection}/{document}…]",
+        };
+        let (_, Some(path)) = split(name).ok_or_else(form)? else { return Err(form()) };
+        if !path.is_empty() {
+            DocumentName::parse(name)?;
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The full name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a collection's path is directly below this one.
+    pub(crate) fn is_parent_of(&self, collection: &str) -> bool {
+        collection.rsplit_once('/').is_some_and(|(parent, _)| parent == self.0)
+    }
+
+    /// Whether a name is below this one, at any depth.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        name.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The database that holds it.
+    pub(crate) fn database(&self) -> Option<Database> {
+        split(&self.0).map(|(database, _)| database)
     }
 }
 
 impl CollectionPath {
     /// The collection `id` under `parent`, which is `{database}/documents` or a document's name.
     pub(crate) fn parse(parent: &str, id: &str) -> Result<Self, NameError> {
-        let form = || NameError::Form {
-            kind: "Parent",
-            name: parent.into(),
-            form: "projects/{project}/databases/{database}/documents[/{collection}/{document}…]",
-        };
-        let (_, Some(path)) = split(parent).ok_or_else(form)? else { return Err(form()) };
-        if !path.is_empty() {
-            DocumentName::parse(parent)?;
-        }
+        let Parent(parent) = Parent::parse(parent)?;
         check_id(id)?;
         Ok(Self(format!("{parent}/{id}")))
     }
@@ -131,6 +167,11 @@ impl DocumentName {
     /// The collection that holds this document.
     pub(crate) fn collection(&self) -> CollectionPath {
         CollectionPath(self.0.rsplit_once('/').map(|(path, _)| path).unwrap_or_default().into())
+    }
+
+    /// The database that holds this document.
+    pub(crate) fn database(&self) -> Option<Database> {
+        split(&self.0).map(|(database, _)| database)
     }
 
     /// The last segment.

@@ -1,5 +1,6 @@
 //! Why a call fails, and the status that says so.
 
+use gcloud_sdk::google::rpc;
 use tonic::{Code, Status};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     name::NameError,
     query::QueryError,
     store::{EntryError, StoreError},
+    transactions::TransactionError,
 };
 
 /// Every reason for which a call ends without what was asked for.
@@ -50,9 +52,22 @@ pub(crate) enum Refusal {
     /// The caller is gone; nobody reads this.
     #[error("The call was cancelled.")]
     Cancelled,
-    /// The server stops.
-    #[error("The server is shutting down.")]
-    ShuttingDown,
+    /// The server stops, or a fault was asked for.
+    #[error("The service is currently unavailable.")]
+    Unavailable,
+    /// A transaction that cannot be used.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// What a transaction read has changed, or nothing tells any more that it has not.
+    #[error(
+        "Aborted due to cross-transaction contention. This occurs when multiple transactions \
+         attempt to access the same data, requiring Firestore to abort at least one in order to \
+         enforce serializability."
+    )]
+    Contention,
+    /// The change log does not reach back to the time of a read.
+    #[error("The requested snapshot version is too old.")]
+    TooOld,
 }
 
 impl Refusal {
@@ -71,16 +86,23 @@ impl Refusal {
             Self::NotFound(_) => Code::NotFound,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Cancelled => Code::Cancelled,
-            Self::ShuttingDown => Code::Unavailable,
+            Self::Unavailable => Code::Unavailable,
+            Self::Transaction(error) => transaction_code(*error),
+            Self::Contention => Code::Aborted,
+            Self::TooOld => Code::FailedPrecondition,
         }
+    }
+}
+
+impl Refusal {
+    /// The status as a message, for replies that hold several.
+    pub(crate) fn to_rpc(&self) -> rpc::Status {
+        rpc::Status { code: self.code().into(), message: self.to_string(), details: Vec::new() }
     }
 }
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        if let Refusal::Store(error) = &refusal {
-            tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-        }
         Self::new(refusal.code(), refusal.to_string())
     }
 }
@@ -110,10 +132,19 @@ fn query_code(error: &QueryError) -> Code {
     }
 }
 
+fn transaction_code(error: TransactionError) -> Code {
+    match error {
+        TransactionError::Foreign | TransactionError::Over | TransactionError::ReadOnly => {
+            Code::InvalidArgument
+        }
+        TransactionError::TooMany | TransactionError::ReadsTooMuch => Code::ResourceExhausted,
+    }
+}
+
 fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::Full(_) => Code::ResourceExhausted,
-        StoreError::Corrupt(_) | StoreError::Body(_) => Code::DataLoss,
+        StoreError::Damaged(_) | StoreError::Body(_) => Code::DataLoss,
         StoreError::Sqlite(_) => Code::Internal,
         StoreError::Stopped => Code::Unavailable,
     }

@@ -1,10 +1,14 @@
 //! The server: socket, bearer token, life and death.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use prometheus::Registry;
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::TcpListener,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{
     Request, Status,
     metadata::MetadataValue,
@@ -14,8 +18,9 @@ use tonic::{
 
 use crate::{
     indexes::Indexes,
-    limits::{MESSAGE_BYTES_MAX, SHUTDOWN_GRACE, STREAMS_PER_CONNECTION_MAX},
-    service::{Service, wire::firestore_server::FirestoreServer},
+    limits::{MESSAGE_BYTES_MAX, SHUTDOWN_GRACE, STREAMS_PER_CONNECTION_MAX, SWEEP_INTERVAL},
+    metrics::Metrics,
+    service::{Context, Service, wire::firestore_server::FirestoreServer},
     store::{OpenError, Store, WriterThread},
     time::Micros,
 };
@@ -56,6 +61,9 @@ pub enum StartError {
     /// The bearer token is empty.
     #[error("the bearer token is empty")]
     NoToken,
+    /// A metric that Prometheus does not take; a mistake of this crate.
+    #[error("cannot make the metrics")]
+    Metrics(#[source] prometheus::Error),
     /// The database file.
     #[error("cannot open the store")]
     Open(#[from] OpenError),
@@ -84,7 +92,7 @@ pub enum ServeError {
 /// A server with its file open and its socket bound. Calls are accepted from [`Server::bind`]
 /// on and answered from [`Server::serve`] on.
 pub struct Server {
-    store: Store,
+    context: Context,
     writer: WriterThread,
     incoming: TcpIncoming,
     address: SocketAddr,
@@ -106,13 +114,32 @@ impl Server {
         if token.is_empty() {
             return Err(StartError::NoToken);
         }
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let failed = |source| StartError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let opened = tokio::task::spawn_blocking(move || Store::open(&path, &indexes, Micros::now));
+        let for_store = metrics.clone();
+        let open = move || Store::open(&path, &indexes, Micros::now, &for_store);
+        let opened = tokio::task::spawn_blocking(open);
         let (store, writer) = opened.await.map_err(|error| OpenError::Thread(error.into()))??;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        Ok(Self { store, writer, incoming, address, token })
+        let context = Context::new(store, metrics);
+        Ok(Self { context, writer, incoming, address, token })
+    }
+
+    /// Shows the server's metrics (all named `firelite_…`) in a registry.
+    ///
+    /// # Errors
+    ///
+    /// When the registry already shows those of another server.
+    pub fn register_metrics(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        self.context.metrics.register(registry)
+    }
+
+    /// A handle to make calls of this server go wrong.
+    #[cfg(feature = "faults")]
+    pub fn faults(&self) -> crate::Faults {
+        self.context.faults.clone()
     }
 
     /// The address that clients connect to.
@@ -124,8 +151,9 @@ impl Server {
     /// `UNAVAILABLE`, waits at most [`SHUTDOWN_GRACE`] for the other calls, and returns once
     /// everything that was queued is on disk and the file is closed.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        let Self { store, writer, incoming, token, .. } = self;
-        let service = FirestoreServer::new(Service::new(store, shutdown.clone()))
+        let Self { context, writer, incoming, token, .. } = self;
+        let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(context.clone())));
+        let service = FirestoreServer::new(Service::new(context, shutdown.clone()))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(usize::MAX);
         let service = InterceptedService::new(service, Bearer(token));
@@ -144,6 +172,20 @@ impl Server {
         let stopped = writer.stop().await;
         outcome?;
         stopped.map_err(|_panicked| ServeError::Writer)
+    }
+}
+
+/// Forgets transactions that are over and keeps the gauges fresh, for ever.
+async fn upkeep(context: Context) {
+    let mut ticks = interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        context.transactions.sweep();
+        match context.store.bytes().await {
+            Ok(bytes) => context.metrics.set_database_bytes(bytes),
+            Err(error) => tracing::warn!(%error, "cannot measure the database"),
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) enum TransformError {
     /// No operation is named, or one that this server does not know.
     #[error("The transform of field \"{0}\" names no operation.")]
     NoOperation(FieldPath),
+    /// A write that is only transforms, and has none.
+    #[error("The list of FieldTransform must not be empty.")]
+    None,
     /// A number is needed.
     #[error("Input must be int64 or double.")]
     NotANumber,

@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,8 +9,8 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
+use crate::firestore_local::FirestoreLocal;
 use crate::run::{Mode, start};
-use crate::store::EmbeddedStore;
 use crate::telemetry;
 
 /// Just-in-time privileged access for Google Cloud.
@@ -34,17 +33,7 @@ enum Command {
     /// The controller alone: the only holder of setIamPolicy.
     Controller,
     /// The embedded store alone, for Firestore clients on this machine.
-    FirestoreLocal {
-        /// The database file; created if absent.
-        #[arg(long, default_value = "curfew.db")]
-        path: PathBuf,
-        /// The port, on 127.0.0.1.
-        #[arg(long, default_value_t = 8423)]
-        port: u16,
-        /// The bearer token that clients show.
-        #[arg(long, default_value = "owner", env = "CURFEW_STORE_TOKEN")]
-        token: String,
-    },
+    FirestoreLocal(FirestoreLocal),
     /// The configuration.
     Config {
         #[command(subcommand)]
@@ -79,7 +68,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::All => serve(load()?, Mode::All),
         Command::Intake => serve(load()?, Mode::Intake),
         Command::Controller => serve(load()?, Mode::Controller),
-        Command::FirestoreLocal { path, port, token } => serve_store(&path, port, token),
+        Command::FirestoreLocal(local) => serve_store(local),
         Command::Config { command: ConfigCommand::Check } => print_config(&load()?),
         Command::Config { command: ConfigCommand::Reference } => {
             print(config::REFERENCE);
@@ -106,13 +95,12 @@ fn serve(config: Config, mode: Mode) -> anyhow::Result<()> {
     })
 }
 
-fn serve_store(path: &std::path::Path, port: u16, token: String) -> anyhow::Result<()> {
+fn serve_store(local: FirestoreLocal) -> anyhow::Result<()> {
+    let environment = environment();
     runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let store = EmbeddedStore::start(path, listen, token, stop).await?;
-        tracing::info!(address = %store.address, path = %path.display(), "serving Firestore; set FIRESTORE_EMULATOR_HOST to this address");
-        store.wait().await
+        let serving = local.start(&environment, stop_on_signal()?).await?;
+        print(&serving.exports());
+        serving.wait().await
     })
 }
 

@@ -6,6 +6,7 @@
 pub mod cli;
 mod clock;
 pub mod config;
+mod firestore_local;
 pub mod keys;
 mod ops;
 mod run;

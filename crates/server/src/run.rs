@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use axum::serve::ListenerExt as _;
 use curfew_controller::{Controller, Metrics, Operators, Ports, Settings};
 use curfew_core::resource::Resource;
 use curfew_firestore::FirestoreStore;
@@ -37,11 +38,13 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn has_intake(self) -> bool {
+    /// Whether intake runs.
+    pub fn has_intake(self) -> bool {
         self != Self::Controller
     }
 
-    fn has_controller(self) -> bool {
+    /// Whether the controller runs.
+    pub fn has_controller(self) -> bool {
         self != Self::Intake
     }
 }
@@ -84,8 +87,10 @@ pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyho
     check_mode(&config, mode)?;
     install_crypto();
     let stop_embedded = CancellationToken::new();
-    let Connected { store, embedded } = connect(&config.store, stop_embedded.clone()).await?;
-    let parts = Parts::new(&config, store)?;
+    let registry = Registry::new();
+    let Connected { store, embedded } =
+        connect(&config.store, &registry, stop_embedded.clone()).await?;
+    let parts = Parts::new(&config, store, registry)?;
     let mut tasks = JoinSet::new();
 
     let controller =
@@ -141,15 +146,22 @@ fn install_crypto() {
     }
 }
 
-async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{setting}: listen on {address}"))
 }
 
-async fn serve(
+/// Serves HTTP until `stop`; what is still open [`STOP_GRACE`] later is cut off.
+pub(crate) async fn serve(
     listener: TcpListener,
     router: axum::Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    // A reply in two segments would otherwise wait for the reader's delayed acknowledgement, 40 ms.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection is gone already");
+        }
+    });
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let overdue = async {
@@ -172,8 +184,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(config: &Config, store: FirestoreStore) -> anyhow::Result<Self> {
-        let registry = Registry::new();
+    fn new(config: &Config, store: FirestoreStore, registry: Registry) -> anyhow::Result<Self> {
         let google = google(&config.identity, &registry)?;
         Ok(Self {
             store: Arc::new(store),
@@ -289,3 +300,6 @@ fn google(identity: &Identity, registry: &Registry) -> anyhow::Result<Google> {
     };
     Google::new(config).context("Google's clients")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 //! The store: Firestore, always, through one client; embedded, it is our own server over one file.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use curfew_core::id::encode_id;
-use curfew_firelite::{Config as ServerConfig, Indexes, Server};
+use curfew_firelite::{Config as ServerConfig, Indexes, OpenError, Server, StartError};
 use curfew_firestore::{FirestoreStore, StoreOptions};
 use curfew_ports::Entropy as _;
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,18 +30,41 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the file and serves it on `listen` (port 0: any) until `stop`.
+    /// Opens the file and serves Curfew's own queries of it on `listen` (port 0: any) until `stop`.
     pub async fn start(
         path: &Path,
         listen: SocketAddr,
         token: String,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let indexes = Indexes::parse(INDEXES).context("deploy/firestore.indexes.json")?;
-        let config = ServerConfig { path: path.to_owned(), listen, token: token.clone(), indexes };
+        Self::measured(path, listen, token, &Registry::new(), stop).await
+    }
+
+    /// The same, with the server's metrics in a registry.
+    async fn measured(
+        path: &Path,
+        listen: SocketAddr,
+        token: String,
+        registry: &Registry,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let indexes = shipped_indexes()?;
+        let config = ServerConfig { path: path.to_owned(), listen, token, indexes };
+        Self::serve(config, registry, stop).await
+    }
+
+    /// Serves what `config` says until `stop`, with the server's metrics in `registry`.
+    pub(crate) async fn serve(
+        config: ServerConfig,
+        registry: &Registry,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let (path, token) = (config.path.clone(), config.token.clone());
         let server = Server::bind(config)
             .await
-            .with_context(|| format!("open the store {}", path.display()))?;
+            .map_err(explained)
+            .with_context(|| format!("serve the store {}", path.display()))?;
+        server.register_metrics(registry).context("register the store's metrics")?;
         let address = server.local_addr();
         let task =
             tokio::spawn(async move { server.serve(stop).await.context("the embedded store") });
@@ -52,6 +77,45 @@ impl EmbeddedStore {
     }
 }
 
+/// A bearer token that nobody guesses.
+pub(crate) fn random_token() -> String {
+    encode_id(SystemEntropy.bits())
+}
+
+/// The queries that are served unless somebody names others.
+pub(crate) fn shipped_indexes() -> anyhow::Result<Indexes> {
+    Indexes::parse(INDEXES).context("deploy/firestore.indexes.json")
+}
+
+/// The failure, and the way out where there is one.
+fn explained(error: StartError) -> anyhow::Error {
+    let advice = match &error {
+        StartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            "end what listens there, or choose another port"
+        }
+        StartError::Open(OpenError::InUse(_)) => {
+            "one process serves a file: end that one, or name another file"
+        }
+        StartError::Open(OpenError::Sqlite { .. } | OpenError::Damaged(_)) => {
+            "the file may be damaged: name another, or a copy of this one from before"
+        }
+        StartError::Open(OpenError::Foreign { .. }) => {
+            "it is somebody else's and stays as it is: name another file"
+        }
+        StartError::Open(
+            OpenError::LockFile { .. }
+            | OpenError::Create { .. }
+            | OpenError::NoLog { .. }
+            | OpenError::Thread(_),
+        )
+        | StartError::Listen { .. }
+        | StartError::NotLoopback(_)
+        | StartError::NoToken
+        | StartError::Metrics(_) => return error.into(),
+    };
+    anyhow!("{:#}: {advice}", anyhow::Error::new(error))
+}
+
 /// A connected store, and the embedded server if there is one.
 pub(crate) struct Connected {
     pub(crate) store: FirestoreStore,
@@ -61,13 +125,14 @@ pub(crate) struct Connected {
 /// Connects. `stop_embedded` ends the embedded server: after everybody who uses it.
 pub(crate) async fn connect(
     store: &Store,
+    registry: &Registry,
     stop_embedded: CancellationToken,
 ) -> anyhow::Result<Connected> {
     let (embedded, options) = match &store.kind {
         StoreKind::Embedded(path) => {
             let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let embedded =
-                EmbeddedStore::start(path, listen, encode_id(SystemEntropy.bits()), stop_embedded)
+                EmbeddedStore::measured(path, listen, random_token(), registry, stop_embedded)
                     .await?;
             let endpoint = format!("http://{}", embedded.address);
             let options = StoreOptions::loopback(&store.project, endpoint, &embedded.token);

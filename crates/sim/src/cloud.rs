@@ -143,12 +143,14 @@ impl Cloud {
     ) -> Result<PolicyWrite, PortError> {
         let before = self.policy(resource)?;
         let failed = |class| Err(PortError::new(class, format!("write the policy of {resource}")));
-        if before.etag != policy.etag {
+        // Without an etag IAM overwrites whatever is there.
+        if !policy.etag.is_empty() && before.etag != policy.etag {
             return failed(RetryClass::Conflict);
         }
         let is_new = |binding: &&Binding| !before.bindings.contains(binding);
         let mut added = policy.bindings.iter().filter(is_new).flat_map(|binding| &binding.members);
-        if policy.version != 3 || added.any(|member| self.refused_members.contains(member)) {
+        let is_refused = added.any(|member| self.refused_members.contains(member));
+        if policy.version != 3 || is_refused || is_crowded(&policy) {
             return failed(RetryClass::Invalid);
         }
         Ok(self.put(at, resource, policy, Some(write)))
@@ -175,6 +177,20 @@ impl Cloud {
         self.n_etags = self.n_etags.saturating_add(1);
         format!("etag-{}", self.n_etags)
     }
+}
+
+/// IAM's own limit: bindings of one role and one member that differ in their conditions.
+pub(crate) const SAME_ROLE_AND_MEMBER_MAX: usize = 20;
+
+fn is_crowded(policy: &Policy) -> bool {
+    let mut conditions: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for binding in policy.bindings.iter().filter(|binding| binding.condition.is_some()) {
+        for member in &binding.members {
+            let n = conditions.entry((&binding.role, member)).or_default();
+            *n = n.saturating_add(1);
+        }
+    }
+    conditions.values().any(|n| *n > SAME_ROLE_AND_MEMBER_MAX)
 }
 
 /// IAM sorts bindings, and joins those that differ in their members only.

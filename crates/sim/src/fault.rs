@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use curfew_ports::RetryClass;
 
-use crate::clock::Random;
+use crate::plan::{Effect, Plan};
 
-/// The calls of the controller to the world outside.
+/// The calls of the controller to the world outside, and of intake to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
+    /// Intake's writing of a request.
+    Create,
+    /// Intake's writing of an act.
+    AddEntry,
     /// Reading requests by id.
     Get,
     /// Reading the live set.
@@ -45,7 +49,9 @@ impl Call {
     /// Whether the call changes anything outside.
     pub fn is_write(self) -> bool {
         match self {
-            Self::Commit
+            Self::Create
+            | Self::AddEntry
+            | Self::Commit
             | Self::OpenIntent
             | Self::CloseIntents
             | Self::Ledger
@@ -62,11 +68,65 @@ impl Call {
             | Self::Membership => false,
         }
     }
+
+    /// The read that can miss what the call changes; the resync for what nobody reads by itself.
+    pub(crate) fn read_back(self) -> Self {
+        match self {
+            Self::WritePolicy => Self::ReadPolicy,
+            Self::Create | Self::AddEntry | Self::Commit => Self::Get,
+            Self::OpenIntent
+            | Self::CloseIntents
+            | Self::Ledger
+            | Self::Beat
+            | Self::Retire
+            | Self::Get
+            | Self::Live
+            | Self::Resources
+            | Self::ReadPolicy
+            | Self::Ancestry
+            | Self::JudgePolicy
+            | Self::Permissions
+            | Self::Membership => Self::Live,
+        }
+    }
+}
+
+/// A call, and about what.
+#[derive(Debug, Clone)]
+pub(crate) struct Op {
+    pub(crate) call: Call,
+    pub(crate) effect: Option<Effect>,
+    pub(crate) about: String,
+}
+
+impl Op {
+    /// A call whose kind says what side effect it is.
+    pub(crate) fn plain(call: Call, about: String) -> Self {
+        Self { call, effect: Effect::of(call), about }
+    }
+
+    pub(crate) fn of(call: Call, effect: Effect, about: String) -> Self {
+        Self { call, effect: Some(effect), about }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match (self.effect, self.call) {
+            (Some(effect), _) => effect.as_str(),
+            (None, Call::Resources) => "resources",
+            (None, Call::Ledger) => "ledger",
+            (None, Call::Retire) => "retire",
+            (None, _) => "call",
+        }
+    }
 }
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// The process dies before the effect.
+    CrashBefore,
+    /// The process dies after the effect.
+    CrashAfter,
     /// An error, and no effect.
     Refuse(RetryClass),
     /// The effect, and an error.
@@ -90,8 +150,8 @@ struct Rule {
 #[derive(Default)]
 pub struct Faults {
     rules: Vec<Rule>,
-    /// One call in so many goes wrong; 0 for none.
-    one_in: u64,
+    plan: Option<Plan>,
+    seen: [u32; Effect::ALL.len()],
 }
 
 impl Faults {
@@ -110,36 +170,40 @@ impl Faults {
         self.times(call, about, fault, usize::MAX);
     }
 
-    /// One call in `n` goes wrong in a random way.
-    pub fn one_in(&mut self, n: u64) {
-        self.one_in = n;
+    /// Calls go wrong as the plan says.
+    pub fn follow(&mut self, plan: Plan) {
+        self.plan = Some(plan);
     }
 
     /// Nothing goes wrong any more.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.rules.clear();
+        self.plan = None;
     }
 
-    pub(crate) fn pick(&mut self, call: Call, about: &str, random: &Random) -> Option<Fault> {
-        let is_meant =
-            |rule: &&mut Rule| rule.times > 0 && rule.call == call && about.contains(&rule.about);
-        if let Some(rule) = self.rules.iter_mut().find(is_meant) {
-            rule.times = rule.times.saturating_sub(1);
-            return Some(rule.fault);
-        }
-        (self.one_in > 0 && random.below(self.one_in) == 0).then(|| any(call, random))
+    /// How often each side effect came about.
+    pub fn seen(&self) -> &[u32; Effect::ALL.len()] {
+        &self.seen
     }
-}
 
-fn any(call: Call, random: &Random) -> Fault {
-    match (random.below(6), call.is_write()) {
-        (0, _) => Fault::Refuse(RetryClass::Unavailable),
-        (1, _) => Fault::Refuse(RetryClass::RateLimited(Some(random.millis_below(4_000)))),
-        (2, _) => Fault::Slow(random.millis_below(8_000)),
-        (3, true) => Fault::Refuse(RetryClass::Conflict),
-        (3 | 4, false) => Fault::Stale,
-        (4, true) => Fault::LoseReply,
-        (_, true) => Fault::Late(random.millis_below(20_000)),
-        (_, false) => Fault::Refuse(RetryClass::Denied),
+    /// The step of the plan that strikes here, with the plan's seed.
+    pub(crate) fn strike(&mut self, op: &Op) -> Option<(crate::plan::Mishap, u64)> {
+        let effect = op.effect?;
+        let seen = self.seen.get_mut(effect.index())?;
+        let nth = *seen;
+        *seen = seen.saturating_add(1);
+        let plan = self.plan.as_ref()?;
+        let strikes = |step: &&crate::plan::Step| step.effect == effect && step.nth == nth;
+        plan.steps.iter().find(strikes).map(|step| (step.mishap, plan.seed))
+    }
+
+    /// The rule that applies here.
+    pub(crate) fn pick(&mut self, op: &Op) -> Option<Fault> {
+        let is_meant = |rule: &&mut Rule| {
+            rule.times > 0 && rule.call == op.call && op.about.contains(&rule.about)
+        };
+        let rule = self.rules.iter_mut().find(is_meant)?;
+        rule.times = rule.times.saturating_sub(1);
+        Some(rule.fault)
     }
 }

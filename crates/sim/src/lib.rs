@@ -5,27 +5,43 @@
 //! ways that networks and other people have ([`Fault`]). An [`Oracle`] that shares no code with the controller sees
 //! every effect and names what must never happen. Only a development dependency.
 //!
-//! Use inside of a current-thread runtime whose clock is paused (`#[tokio::test(start_paused = true)]`).
+//! Two ways in: [`run`] plays a [`Workload`] under a [`Plan`] of faults and judges what comes of it; a test that wants
+//! to say each step itself makes a [`World`] inside of a current-thread runtime whose clock is paused
+//! (`#[tokio::test(start_paused = true)]`).
 
+#[cfg(feature = "planted-bugs")]
+mod bugs;
 mod clock;
 mod cloud;
 mod connection;
 mod fault;
 mod oracle;
+mod plan;
 mod ports;
 mod process;
+mod run;
 mod scene;
+mod shrink;
 mod store;
+mod trace;
 mod trust;
+mod workload;
 mod world;
 
+#[cfg(feature = "planted-bugs")]
+pub use bugs::{Bug, Catch};
 pub use clock::{Random, SimClock};
 pub use cloud::{Cloud, PolicyWrite};
 pub use connection::{Connection, Data, Shared};
 pub use fault::{Call, Fault, Faults};
-pub use oracle::Oracle;
+pub use oracle::{Commit, Invariant, Oracle, Violation};
+pub use plan::{Effect, Mishap, ParseError, Plan, Step, pairs, singles};
 pub use process::Process;
+pub use run::{Detail, Run, run};
 pub use scene::{Filing, operator, org, person, project};
-pub use store::{Store, Watching};
+pub use shrink::shrink;
+pub use store::{Backup, Store, Watching};
+pub use trace::{Trace, Who};
 pub use trust::Trust;
+pub use workload::{Trials, Workload};
 pub use world::{Options, World};

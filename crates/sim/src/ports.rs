@@ -16,8 +16,10 @@ use curfew_ports::{
 use futures_util::stream::BoxStream;
 
 use crate::cloud::Cloud;
-use crate::connection::{Connection, Data};
-use crate::fault::Call;
+use crate::connection::{Connection, Data, Freshness};
+use crate::fault::{Call, Op};
+use crate::oracle::{Commit, Question};
+use crate::plan::Effect;
 use crate::scene::org;
 
 /// What intake alone asks for: the controller has no business there.
@@ -27,6 +29,19 @@ fn for_intake_only<T>(what: &str) -> Result<T, PortError> {
 
 fn names(ids: &[RequestId]) -> String {
     ids.iter().map(RequestId::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn effect_of(commit: &FactsCommit) -> Effect {
+    match commit.facts.last().map(|fact| fact.kind.as_str()) {
+        Some("ENDED") => Effect::Ending,
+        Some("BOUND" | "DRIFT") => Effect::Bound,
+        Some(_) | None => Effect::Commit,
+    }
+}
+
+fn about(commit: &FactsCommit) -> String {
+    let last = commit.facts.last().map_or("nothing", |fact| &fact.kind);
+    format!("{} up to {last}", commit.id)
 }
 
 #[async_trait]
@@ -52,15 +67,18 @@ impl RequestStore for Connection {
         &self,
         ids: &[RequestId],
     ) -> Result<BTreeMap<RequestId, StoredRequest>, PortError> {
-        let wanted = ids.to_vec();
-        self.call(Call::Get, names(ids), move |data, freshness| {
+        let (wanted, who) = (ids.to_vec(), self.process.who());
+        self.call(Op::plain(Call::Get, names(ids)), move |data, freshness| {
+            if freshness == Freshness::Stale {
+                data.oracle.was_misled(who, data.now);
+            }
             Ok(data.store.get(data.now, &wanted, freshness))
         })
         .await
     }
 
     async fn live(&self) -> Result<Vec<StoredRequest>, PortError> {
-        self.call(Call::Live, String::new(), |data, freshness| {
+        self.call(Op::plain(Call::Live, String::new()), |data, freshness| {
             Ok(data.store.live(data.now, freshness))
         })
         .await
@@ -71,14 +89,22 @@ impl RequestStore for Connection {
     }
 
     async fn commit(&self, commit: &FactsCommit) -> Result<Committed, PortError> {
-        let commit = commit.clone();
-        self.call(Call::Commit, commit.id.to_string(), move |data, _| {
-            let Data { now, store, cloud, oracle } = data;
-
+        let (commit, who) = (commit.clone(), self.process.who());
+        let op = Op::of(Call::Commit, effect_of(&commit), about(&commit));
+        self.call(op, move |data, _| {
+            let Data { now, store, cloud, oracle, .. } = data;
             let (id, facts) = (commit.id.clone(), commit.facts.clone());
+            let before = store.document(&id).cloned();
             let committed = store.commit(*now, commit)?;
-            if let Some(stored) = store.document(&id) {
-                oracle.committed(stored, &facts, cloud);
+            if let (Some(before), Some(stored)) = (before, store.document(&id)) {
+                oracle.committed(&Commit {
+                    who,
+                    at: *now,
+                    before: &before,
+                    stored,
+                    facts: &facts,
+                    cloud,
+                });
             }
             Ok(committed)
         })
@@ -92,8 +118,8 @@ impl RequestStore for Connection {
         intent: &Intent,
     ) -> Result<(), PortError> {
         let (resource, write, intent) = (resource.clone(), write.clone(), intent.clone());
-        self.call(Call::OpenIntent, resource.to_string(), move |data, _| {
-            data.oracle.intended(&write, &intent);
+        self.call(Op::plain(Call::OpenIntent, resource.to_string()), move |data, _| {
+            data.oracle.intended(&resource, &write, &intent);
             data.store.open_intent(resource, write, intent);
             Ok(())
         })
@@ -106,7 +132,8 @@ impl RequestStore for Connection {
         writes: &[WriteId],
     ) -> Result<(), PortError> {
         let (resource, writes) = (resource.clone(), writes.to_vec());
-        self.call(Call::CloseIntents, resource.to_string(), move |data, _| {
+        self.call(Op::plain(Call::CloseIntents, resource.to_string()), move |data, _| {
+            data.oracle.closed(&resource, &writes, &data.cloud);
             data.store.close_intents(&resource, &writes);
             Ok(())
         })
@@ -114,12 +141,13 @@ impl RequestStore for Connection {
     }
 
     async fn resources(&self) -> Result<Vec<ResourceRecord>, PortError> {
-        self.call(Call::Resources, String::new(), |data, _| Ok(data.store.resources())).await
+        self.call(Op::plain(Call::Resources, String::new()), |data, _| Ok(data.store.resources()))
+            .await
     }
 
     async fn append_ledger(&self, entry: &LedgerEntry) -> Result<(), PortError> {
         let entry = entry.clone();
-        self.call(Call::Ledger, entry.id.clone(), move |data, _| {
+        self.call(Op::plain(Call::Ledger, entry.id.clone()), move |data, _| {
             data.store.append_ledger(entry);
             Ok(())
         })
@@ -128,7 +156,7 @@ impl RequestStore for Connection {
 
     async fn beat(&self, heartbeat: &Heartbeat) -> Result<Committed, PortError> {
         let heartbeat = heartbeat.clone();
-        self.call(Call::Beat, heartbeat.replica.to_string(), move |data, _| {
+        self.call(Op::plain(Call::Beat, heartbeat.replica.to_string()), move |data, _| {
             Ok(data.store.beat(data.now, heartbeat))
         })
         .await
@@ -136,7 +164,7 @@ impl RequestStore for Connection {
 
     async fn retire(&self, replica: &ReplicaId) -> Result<(), PortError> {
         let replica = replica.clone();
-        self.call(Call::Retire, replica.to_string(), move |data, _| {
+        self.call(Op::plain(Call::Retire, replica.to_string()), move |data, _| {
             data.store.retire(&replica);
             Ok(())
         })
@@ -147,9 +175,11 @@ impl RequestStore for Connection {
 #[async_trait]
 impl PolicyClient for Connection {
     async fn get(&self, resource: &Resource) -> Result<Policy, PortError> {
-        let node = resource.clone();
-        self.call(Call::ReadPolicy, resource.to_string(), move |data, freshness| {
-            data.cloud.read(data.now, &node, freshness)
+        let (node, who) = (resource.clone(), self.process.who());
+        self.call(Op::plain(Call::ReadPolicy, resource.to_string()), move |data, freshness| {
+            let policy = data.cloud.read(data.now, &node, freshness)?;
+            data.oracle.policy_read(who, &node, data.now);
+            Ok(policy)
         })
         .await
     }
@@ -160,10 +190,20 @@ impl PolicyClient for Connection {
         policy: &Policy,
         write: &WriteId,
     ) -> Result<Policy, PortError> {
+        let who = self.process.who();
         let (node, policy, write) = (resource.clone(), policy.clone(), write.clone());
-        self.call(Call::WritePolicy, resource.to_string(), move |data, _| {
+        let (effect, under_way) = self.shared.with(|data| {
+            let adds = data.cloud.policy(&node).is_ok_and(|now| {
+                policy.bindings.iter().any(|binding| !now.bindings.contains(binding))
+            });
+            let effect = if adds { Effect::Add } else { Effect::Remove };
+            (effect, data.oracle.sending(who, &node, &write))
+        });
+        self.call(Op::of(Call::WritePolicy, effect, resource.to_string()), move |data, _| {
+            let sent_etag = policy.etag.clone();
             let written = data.cloud.write(data.now, &node, policy, write)?;
-            data.oracle.policy_written(&written);
+            data.oracle.policy_written(who, &sent_etag, &written, &data.store);
+            drop(under_way);
             Ok(written.after)
         })
         .await
@@ -174,13 +214,18 @@ impl PolicyClient for Connection {
 impl Catalog for Connection {
     async fn ancestry(&self, resource: &Resource) -> Result<Vec<Resource>, PortError> {
         let nodes = vec![resource.clone(), org()];
-        self.call(Call::Ancestry, resource.to_string(), move |_, _| Ok(nodes)).await
+        self.call(Op::plain(Call::Ancestry, resource.to_string()), move |_, _| Ok(nodes)).await
     }
 
     async fn policy(&self, node: &Resource) -> Result<Policy, PortError> {
         let resource = node.clone();
-        self.call(Call::JudgePolicy, node.to_string(), move |data, _| data.cloud.policy(&resource))
-            .await
+        let who = self.process.who();
+        self.call(Op::plain(Call::JudgePolicy, node.to_string()), move |data, _| {
+            let policy = data.cloud.policy(&resource)?;
+            data.oracle.answered(who, Question::Offers(resource), data.now);
+            Ok(policy)
+        })
+        .await
     }
 
     async fn effective_policies(
@@ -196,23 +241,26 @@ impl Catalog for Connection {
 
     async fn permissions(&self, role: &Role) -> Result<Option<BTreeSet<String>>, PortError> {
         let permissions = Cloud::permissions(role);
-        self.call(Call::Permissions, role.to_string(), move |_, _| Ok(Some(permissions))).await
+        self.call(Op::plain(Call::Permissions, role.to_string()), move |_, _| Ok(Some(permissions)))
+            .await
     }
 }
 
 #[async_trait]
 impl Directory for Connection {
     async fn is_member(&self, group: &Email, person: &Email) -> Result<bool, PortError> {
-        let (of, who) = (group.clone(), person.clone());
-        self.call(Call::Membership, format!("{group} {person}"), move |data, _| {
-            Ok(data.cloud.is_member(&of, &who))
+        let (of, member, who) = (group.clone(), person.clone(), self.process.who());
+        self.call(Op::plain(Call::Membership, format!("{group} {person}")), move |data, _| {
+            let is_member = data.cloud.is_member(&of, &member);
+            data.oracle.answered(who, Question::Member(member), data.now);
+            Ok(is_member)
         })
         .await
     }
 
     async fn groups_of(&self, person: &Email) -> Result<BTreeSet<Email>, PortError> {
         let who = person.clone();
-        self.call(Call::Membership, person.to_string(), move |data, _| {
+        self.call(Op::plain(Call::Membership, person.to_string()), move |data, _| {
             Ok(data.cloud.groups_of(&who))
         })
         .await

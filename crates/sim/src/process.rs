@@ -1,27 +1,32 @@
 //! One run of the controller, which can be crashed at any call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::trace::Who;
+
 /// One process. A dead one gets no further than its next call, as if it had stopped right there.
 #[derive(Debug)]
 pub struct Process {
+    number: u32,
     is_dead: AtomicBool,
     steps: AtomicU64,
     crash_at: Option<u64>,
-    died: Notify,
+    somebody_died: Arc<Notify>,
     stop: CancellationToken,
 }
 
 impl Process {
-    pub(crate) fn new(crash_at: Option<u64>) -> Self {
+    pub(crate) fn new(number: u32, crash_at: Option<u64>, somebody_died: Arc<Notify>) -> Self {
         Self {
+            number,
             is_dead: AtomicBool::new(false),
             steps: AtomicU64::new(0),
             crash_at,
-            died: Notify::new(),
+            somebody_died,
             stop: CancellationToken::new(),
         }
     }
@@ -36,15 +41,19 @@ impl Process {
         &self.stop
     }
 
-    pub(crate) fn die(&self) {
-        self.is_dead.store(true, Ordering::Relaxed);
-        self.died.notify_one();
-        // Frees the timers of what is dead anyway.
-        self.stop.cancel();
+    pub(crate) fn who(&self) -> Who {
+        Who::Controller(self.number)
     }
 
-    pub(crate) async fn died(&self) {
-        self.died.notified().await;
+    pub(crate) fn is_dead(&self) -> bool {
+        self.is_dead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn die(&self) {
+        self.is_dead.store(true, Ordering::Relaxed);
+        self.somebody_died.notify_one();
+        // Frees the timers of what is dead anyway.
+        self.stop.cancel();
     }
 
     /// A moment at which the process may be crashed.
@@ -53,7 +62,7 @@ impl Process {
         if self.crash_at == Some(step) {
             self.die();
         }
-        if self.is_dead.load(Ordering::Relaxed) {
+        if self.is_dead() {
             std::future::pending::<()>().await;
         }
     }

@@ -35,12 +35,27 @@ pub struct Filing {
     pub duration: TimeDelta,
     /// From when on; `None` for at once.
     pub start_at: Option<DateTime<Utc>>,
+    /// The id that intake gives it; `None` for a random one.
+    pub id: Option<RequestId>,
 }
 
 impl Filing {
     /// One role for an hour, at once.
     pub fn by(who: &str, project: usize) -> Self {
-        Self { who: who.into(), project, n_roles: 1, duration: TimeDelta::hours(1), start_at: None }
+        Self {
+            who: who.into(),
+            project,
+            n_roles: 1,
+            duration: TimeDelta::hours(1),
+            start_at: None,
+            id: None,
+        }
+    }
+
+    /// For so long.
+    #[must_use]
+    pub fn lasting(self, duration: TimeDelta) -> Self {
+        Self { duration, ..self }
     }
 }
 
@@ -71,9 +86,12 @@ pub fn operator() -> Person {
     person("olga")
 }
 
+/// The installation's name.
+pub(crate) const INSTALLATION: &str = "sim";
+
 #[expect(clippy::unwrap_used, reason = "the name is a constant")]
 pub(crate) fn installation() -> Installation {
-    Installation::parse("sim").unwrap()
+    Installation::parse(INSTALLATION).unwrap()
 }
 
 pub(crate) fn settings() -> Settings {
@@ -85,7 +103,8 @@ pub(crate) fn settings() -> Settings {
     };
     let operators =
         Operators { people: BTreeSet::from([operator().email]), groups: BTreeSet::new() };
-    Settings::new(installation(), rules, operators)
+    // As many workers as may come in each other's way, and no more that would only wait.
+    Settings { n_workers: 4, ..Settings::new(installation(), rules, operators) }
 }
 
 /// A cloud of so many projects, in which these people are in the eligible group.

@@ -31,6 +31,18 @@ pub enum Watching {
     Dead,
 }
 
+/// What becomes of one event of the watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// It is lost.
+    Dropped,
+    /// It comes twice.
+    Doubled,
+    /// It comes after the one that follows it.
+    Reordered,
+}
+
+#[derive(Clone)]
 struct Document {
     now: StoredRequest,
     before: Option<StoredRequest>,
@@ -47,9 +59,16 @@ pub struct Store {
     last_version: i64,
     watchers: Vec<mpsc::UnboundedSender<WatchEvent>>,
     n_events: u64,
+    n_commits: u64,
+    held_back: Vec<WatchEvent>,
+    pub(crate) next_delivery: Option<Delivery>,
     /// How well the watch works.
     pub watching: Watching,
 }
+
+/// What the documents were at some moment.
+#[derive(Clone)]
+pub struct Backup(BTreeMap<RequestId, Document>);
 
 impl Store {
     /// Creates a request, as intake does.
@@ -86,6 +105,11 @@ impl Store {
         nonce: &Nonce,
         entry: &StoredEnvelope,
     ) -> Result<Committed, PortError> {
+        let stored = self.document(id).ok_or_else(|| not_found(id))?;
+        if stored.entries.get(nonce.as_str()) == Some(entry) {
+            // The same bytes again change nothing.
+            return Ok(Committed { version: stored.version, at });
+        }
         self.edit(at, id, |stored| {
             stored.entries.insert(nonce.to_string(), entry.clone());
         })
@@ -117,6 +141,38 @@ impl Store {
         }
     }
 
+    /// Keeps what there is.
+    pub fn backup(&self) -> Backup {
+        Backup(self.documents.clone())
+    }
+
+    /// Makes the documents what they were, as an import does: each with a new version. Gives all that has changed.
+    pub fn restore(&mut self, at: DateTime<Utc>, backup: &Backup) -> Vec<RequestId> {
+        let gone = |id: &&RequestId| !backup.0.contains_key(*id);
+        let gone = self.documents.keys().filter(gone).cloned().collect::<Vec<_>>();
+        for id in &gone {
+            self.delete(id);
+        }
+        let mut changed = gone;
+        for (id, document) in &backup.0 {
+            let is_same = |stored: &StoredRequest| {
+                StoredRequest { version: stored.version, ..document.now.clone() } == *stored
+            };
+            if self.document(id).is_some_and(is_same) {
+                continue;
+            }
+            self.documents.entry(id.clone()).or_insert_with(|| document.clone());
+            self.edit(at, id, |stored| *stored = document.now.clone());
+            changed.push(id.clone());
+        }
+        changed
+    }
+
+    /// How many commits of facts there were.
+    pub fn n_commits(&self) -> u64 {
+        self.n_commits
+    }
+
     /// The document as it is.
     pub fn document(&self, id: &RequestId) -> Option<&StoredRequest> {
         self.documents.get(id).map(|document| &document.now)
@@ -145,14 +201,14 @@ impl Store {
         ids: &[RequestId],
         freshness: Freshness,
     ) -> BTreeMap<RequestId, StoredRequest> {
-        let found = ids.iter().filter_map(|id| self.documents.get(id));
-        found.map(|document| (document.now.id.clone(), document.seen(at, freshness))).collect()
+        let found = ids.iter().filter_map(|id| self.documents.get(id)?.seen(at, freshness));
+        found.map(|stored| (stored.id.clone(), stored)).collect()
     }
 
     pub(crate) fn live(&self, at: DateTime<Utc>, freshness: Freshness) -> Vec<StoredRequest> {
         self.documents
             .values()
-            .map(|document| document.seen(at, freshness))
+            .filter_map(|document| document.seen(at, freshness))
             .filter(|stored| stored.live)
             .collect()
     }
@@ -174,6 +230,7 @@ impl Store {
             stored.status = Some(commit.status);
             stored.live = commit.live;
         });
+        self.n_commits = self.n_commits.saturating_add(1);
         changed.ok_or_else(|| PortError::new(RetryClass::Conflict, act))
     }
 
@@ -238,24 +295,36 @@ impl Store {
 
     fn send(&mut self, event: &WatchEvent) {
         self.n_events = self.n_events.saturating_add(1);
-        let times = match self.watching {
-            Watching::Reliable => 1,
-            Watching::Doubling => 2,
-            Watching::Dropping => self.n_events % 2,
-            Watching::Dead => 0,
+        let times = match (self.watching, self.next_delivery.take()) {
+            (Watching::Dead, _) | (_, Some(Delivery::Dropped)) => 0,
+            (_, Some(Delivery::Reordered)) => {
+                self.held_back.push(event.clone());
+                return;
+            }
+            (Watching::Dropping, _) => self.n_events % 2,
+            (Watching::Doubling, _) | (_, Some(Delivery::Doubled)) => 2,
+            (Watching::Reliable, None) => 1,
         };
         for _ in 0..times {
-            self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
+            self.deliver(event);
         }
+        for late in std::mem::take(&mut self.held_back) {
+            self.deliver(&late);
+        }
+    }
+
+    fn deliver(&mut self, event: &WatchEvent) {
+        self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
     }
 }
 
 impl Document {
-    fn seen(&self, at: DateTime<Utc>, freshness: Freshness) -> StoredRequest {
+    /// What a read sees; a stale one does not see a fresh document at all.
+    fn seen(&self, at: DateTime<Utc>, freshness: Freshness) -> Option<StoredRequest> {
         let may_lag = at.signed_duration_since(self.changed_at) <= STALE_MAX;
-        match (freshness, &self.before) {
-            (Freshness::Stale, Some(before)) if may_lag => before.clone(),
-            (Freshness::Stale | Freshness::Now, _) => self.now.clone(),
+        match freshness {
+            Freshness::Stale if may_lag => self.before.clone(),
+            Freshness::Stale | Freshness::Now => Some(self.now.clone()),
         }
     }
 }

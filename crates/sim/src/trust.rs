@@ -33,12 +33,12 @@ struct Made {
 
 impl Trust {
     /// Signs a spec. `spec` gets the digest of the payload, which a spec carries.
-    pub fn sign_spec(&self, spec: impl FnOnce(Digest) -> Spec) -> StoredEnvelope {
+    pub fn sign_spec(&self, spec: impl FnOnce(Digest) -> Spec) -> (StoredEnvelope, Spec) {
         let mut made = self.lock();
         let envelope = made.envelope("spec");
         let spec = spec(Digest::of(envelope.payload.as_bytes()));
-        made.specs.insert(envelope.payload.clone(), (envelope.clone(), spec));
-        envelope
+        made.specs.insert(envelope.payload.clone(), (envelope.clone(), spec.clone()));
+        (envelope, spec)
     }
 
     /// Signs an act about a request.
@@ -46,12 +46,13 @@ impl Trust {
         &self,
         request: &RequestId,
         entry: impl FnOnce(Digest) -> Entry,
-    ) -> StoredEnvelope {
+    ) -> (StoredEnvelope, Entry) {
         let mut made = self.lock();
         let envelope = made.envelope("entry");
         let entry = entry(Digest::of(envelope.payload.as_bytes()));
-        made.entries.insert(envelope.payload.clone(), (envelope.clone(), request.clone(), entry));
-        envelope
+        let kept = (envelope.clone(), request.clone(), entry.clone());
+        made.entries.insert(envelope.payload.clone(), kept);
+        (envelope, entry)
     }
 
     /// The fact that this mac stands for, whatever document it is found in.
@@ -187,7 +188,7 @@ impl FactSealer for Trust {
                 n: i64::try_from(n).unwrap_or(i64::MAX),
                 kind: fact.kind().to_owned(),
                 at: timestamp(at),
-                payload: format!("{fact:?}"),
+                payload: self.serial(),
                 prev,
                 mac: String::new(),
             };
@@ -223,6 +224,13 @@ impl FactSealer for Trust {
 }
 
 impl Trust {
+    /// A payload like no other.
+    fn serial(&self) -> String {
+        let mut made = self.lock();
+        made.n = made.n.saturating_add(1);
+        format!("{{\"n\":{}}}", made.n)
+    }
+
     fn remember(&self, request: &RequestId, stored: &StoredFact, at: DateTime<Utc>, fact: Fact) {
         // A stored time has microseconds.
         let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);

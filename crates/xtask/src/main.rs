@@ -8,6 +8,7 @@
 
 mod check;
 mod process;
+mod sim;
 mod source;
 mod test;
 mod timing;
@@ -37,6 +38,12 @@ enum Arguments {
         #[arg(long)]
         quick: bool,
     },
+    /// Run the controller in simulated worlds; `-- --help` says how.
+    Sim {
+        /// What the simulator is to do; everything that CI runs if nothing is said.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -47,6 +54,10 @@ fn main() -> Result<ExitCode> {
         }
         Arguments::Test { quick } => {
             test::run(&workspace, if quick { Scope::Quick } else { Scope::Everything })?
+        }
+        Arguments::Sim { arguments } => {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            sim::run(&workspace, &arguments)?
         }
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,5 +1,6 @@
 //! Running other programs.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -49,7 +50,7 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
 }
 
 /// Whether a program is installed and answers. (On some systems an installer's stand-in bears the name, so looking for the file is not enough.)
-pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn answers(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     capture(Command::new(program).args(arguments)).is_ok_and(|captured| captured.success)
 }
 

@@ -1,5 +1,6 @@
 //! One demo on ports of its own, and the three ways to look at it: as a person, as the cloud, as the store.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,80 +16,213 @@ use crate::store::raw::Raw;
 const START_MAX: Duration = Duration::from_mins(1);
 
 /// Anything that should happen at once happens within this.
-pub(super) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub(super) struct Demo {
+/// How many processes the demo is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One.
+    Single,
+    /// Intake and the controller are two more.
+    Split,
+}
+
+/// One of the processes of [`Shape::Split`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Intake,
+    Controller,
+}
+
+impl Part {
+    /// The name that its files and its service account bear.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Controller => "controller",
+        }
+    }
+
+    /// The member of policies that it is.
+    pub(crate) fn member(self) -> String {
+        format!("serviceAccount:{}@demo-curfew.iam.gserviceaccount.com", self.name())
+    }
+}
+
+pub(crate) struct Demo {
+    shape: Shape,
     child: Option<Child>,
     folder: TempDir,
-    ports: [u16; 4],
+    ports: Ports,
     seed: Option<PathBuf>,
+    /// Host and port of the store, if it is not the demo's own.
+    store_host: Option<String>,
     http: Client,
 }
 
+struct Ports {
+    front: u16,
+    cloud: u16,
+    ops: u16,
+    intake_ops: u16,
+    store: u16,
+}
+
+impl Ports {
+    /// Those on which nobody listens now.
+    fn free() -> Self {
+        let listeners = [(); 5].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let [front, cloud, ops, intake_ops, store] =
+            listeners.map(|listener| listener.local_addr().unwrap().port());
+        Self { front, cloud, ops, intake_ops, store }
+    }
+}
+
 impl Demo {
-    pub(super) async fn start() -> Self {
-        Self::start_seeded(None).await
+    /// In one process.
+    pub(crate) async fn start() -> Self {
+        Self::start_as(Shape::Single).await
+    }
+
+    pub(crate) async fn start_as(shape: Shape) -> Self {
+        Self::start_seeded(shape, None).await
     }
 
     /// With another organisation than the usual one.
-    pub(super) async fn start_seeded(seed: Option<&str>) -> Self {
+    pub(crate) async fn start_seeded(shape: Shape, seed: Option<&str>) -> Self {
+        let mut demo = Self::new(shape, seed);
+        demo.restart().await;
+        demo
+    }
+
+    /// Over a store that somebody else serves.
+    pub(crate) async fn start_over(shape: Shape, store_host: &str) -> Self {
+        let mut demo = Self::new(shape, None);
+        demo.store_host = Some(store_host.to_owned());
+        demo.restart().await;
+        demo
+    }
+
+    fn new(shape: Shape, seed: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed.map(|yaml| {
             let path = folder.path().join("seed.yaml");
             std::fs::write(&path, yaml).unwrap();
             path
         });
-        let ports = free_ports();
         let http = Client::builder().no_proxy().build().unwrap();
-        let mut demo = Self { child: None, folder, ports, seed, http };
-        demo.restart().await;
-        demo
+        Self { shape, child: None, folder, ports: Ports::free(), seed, store_host: None, http }
     }
 
     /// Starts the process (again) on the same ports and data, and waits until it is ready.
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.kill();
-        let [port, cloud, ops, store] = self.ports.map(|port| port.to_string());
+        eventually("its parts are gone", SOON, async || self.is_gone().then_some(())).await;
+        let Ports { front, cloud, ops, intake_ops, store } = self.ports;
         let mut command = Command::new(binary("curfew-demo"));
+        for (flag, port) in [
+            ("--port", front),
+            ("--cloud-port", cloud),
+            ("--ops-port", ops),
+            ("--intake-ops-port", intake_ops),
+            ("--store-port", store),
+        ] {
+            command.arg(flag).arg(port.to_string());
+        }
         command
-            .args([
-                "--port",
-                &port,
-                "--cloud-port",
-                &cloud,
-                "--ops-port",
-                &ops,
-                "--store-port",
-                &store,
-            ])
             .arg("--data")
-            .arg(self.folder.path().join("data"))
+            .arg(self.data(""))
             .env_remove("FIRESTORE_EMULATOR_HOST")
             .stdout(Stdio::null());
+        if let Some(host) = &self.store_host {
+            command.args(["--store", "firestore"]).env("FIRESTORE_EMULATOR_HOST", host);
+        }
         if let Some(seed) = &self.seed {
             command.arg("--seed").arg(seed);
         }
+        if self.shape == Shape::Split {
+            command.arg("--split");
+        }
         self.child = Some(command.spawn().unwrap());
-        let ready = || async {
-            let answer =
-                self.http.get(format!("http://127.0.0.1:{ops}/readyz")).send().await.ok()?;
-            let front =
-                self.http.get(format!("http://127.0.0.1:{port}/_demo/")).send().await.ok()?;
-            (answer.status().is_success() && !front.status().is_server_error()).then_some(())
+        self.is_ready().await;
+    }
+
+    /// The same in another shape.
+    pub(crate) async fn restart_as(&mut self, shape: Shape) {
+        self.kill();
+        self.shape = shape;
+        self.restart().await;
+    }
+
+    /// Waits until everything is ready.
+    pub(crate) async fn is_ready(&self) {
+        let ready = async || {
+            for port in self.ops_ports() {
+                let url = format!("http://127.0.0.1:{port}/readyz");
+                let answer = self.http.get(url).send().await.ok()?;
+                answer.status().is_success().then_some(())?;
+            }
+            let front = self.http.get(self.front("127.0.0.1", "/_demo/")).send().await.ok()?;
+            (!front.status().is_server_error()).then_some(())
         };
         eventually("the demo is ready", START_MAX, ready).await;
     }
 
+    fn ops_ports(&self) -> Vec<u16> {
+        match self.shape {
+            Shape::Single => vec![self.ports.ops],
+            Shape::Split => vec![self.ports.ops, self.ports.intake_ops],
+        }
+    }
+
     /// SIGKILL.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
+    /// Whether nothing is left of the demo that was killed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.ops_ports().into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+    }
+
+    /// SIGTERM to the demo alone; whether it ended well.
+    pub(crate) async fn terminate(&mut self) -> bool {
+        let mut child = self.child.take().unwrap();
+        signal("TERM", child.id());
+        let ended = || std::future::ready(child.try_wait().unwrap());
+        eventually("the demo has stopped", START_MAX, ended).await.success()
+    }
+
+    /// SIGKILL to one part alone, which the demo then starts again.
+    pub(crate) async fn kill_part(&self, part: Part) {
+        let was = self.process(part);
+        signal("KILL", was);
+        let again = async || (self.process(part) != was).then_some(());
+        eventually("the part is started again", START_MAX, again).await;
+        self.is_ready().await;
+    }
+
+    /// The number of the part's process.
+    pub(crate) fn process(&self, part: Part) -> u32 {
+        let file = self.data(&format!("{}.pid", part.name()));
+        std::fs::read_to_string(file).unwrap().parse().unwrap()
+    }
+
+    /// A file in the demo's folder.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
+    /// A page for somebody who comes by this name of the machine.
+    pub(crate) fn front(&self, host: &str, path: &str) -> String {
+        format!("http://{host}:{}{path}", self.ports.front)
+    }
+
     /// A call of intake's API through the simulated IAP; status and JSON. `None` if no answer came.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         person: &str,
         method: Method,
@@ -100,7 +234,7 @@ impl Demo {
     }
 
     /// The same with an idempotency key.
-    pub(super) async fn call_with_key(
+    pub(crate) async fn call_with_key(
         &self,
         person: &str,
         method: Method,
@@ -113,8 +247,7 @@ impl Demo {
     }
 
     fn request(&self, person: &str, method: Method, path: &str) -> RequestBuilder {
-        let [port, ..] = self.ports;
-        let request = self.http.request(method, format!("http://127.0.0.1:{port}{path}"));
+        let request = self.http.request(method, self.front("127.0.0.1", path));
         request.header("X-Demo-User", format!("{person}@example.com"))
     }
 
@@ -124,14 +257,14 @@ impl Demo {
         Some((status, answer.json().await.unwrap_or_default()))
     }
 
-    pub(super) async fn get(&self, person: &str, path: &str) -> Value {
+    pub(crate) async fn get(&self, person: &str, path: &str) -> Value {
         let (status, body) = self.call(person, Method::GET, path, None).await.unwrap();
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
     /// Files a request and gives its id.
-    pub(super) async fn file(&self, person: &str, body: &Value) -> String {
+    pub(crate) async fn file(&self, person: &str, body: &Value) -> String {
         let (status, reply) =
             self.call(person, Method::POST, "/v1/requests", Some(body)).await.unwrap();
         assert_eq!(status, 201, "{reply}");
@@ -139,7 +272,7 @@ impl Demo {
     }
 
     /// `withdraw` or `revoke`.
-    pub(super) async fn end(&self, person: &str, id: &str, verb: &str) {
+    pub(crate) async fn end(&self, person: &str, id: &str, verb: &str) {
         let path = format!("/v1/requests/{id}:{verb}");
         let (status, reply) =
             self.call(person, Method::POST, &path, Some(&json!({"reason": "over"}))).await.unwrap();
@@ -147,7 +280,7 @@ impl Demo {
     }
 
     /// Phase and outcome reason, as the requester sees them.
-    pub(super) async fn stands(&self, person: &str, id: &str) -> (String, String) {
+    pub(crate) async fn stands(&self, person: &str, id: &str) -> (String, String) {
         let request = self.get(person, &format!("/v1/requests/{id}")).await;
         let text = |pointer: &str| {
             request.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -155,7 +288,7 @@ impl Demo {
         (text("/status/phase"), text("/status/outcome/reason"))
     }
 
-    pub(super) async fn until(
+    pub(crate) async fn until(
         &self,
         person: &str,
         id: &str,
@@ -170,13 +303,13 @@ impl Demo {
     }
 
     /// The policy as an administrator reads it.
-    pub(super) async fn policy(&self, resource: &str) -> Value {
+    pub(crate) async fn policy(&self, resource: &str) -> Value {
         let body = json!({"options": {"requestedPolicyVersion": 3}});
         self.cloud(Method::POST, &format!("/v3/{resource}:getIamPolicy"), Some(&body)).await
     }
 
     /// The bindings of a request.
-    pub(super) async fn bindings(&self, resource: &str, id: &str) -> Vec<Value> {
+    pub(crate) async fn bindings(&self, resource: &str, id: &str) -> Vec<Value> {
         let title = format!("curfew demo {id}");
         let policy = self.policy(resource).await;
         let all = policy["bindings"].as_array().unwrap();
@@ -184,7 +317,7 @@ impl Demo {
     }
 
     /// The policy without anything that Curfew wrote, and without its etag.
-    pub(super) async fn foreign(&self, resource: &str) -> Value {
+    pub(crate) async fn foreign(&self, resource: &str) -> Value {
         let mut policy = self.policy(resource).await;
         policy["etag"] = Value::Null;
         policy["version"] = Value::Null;
@@ -195,11 +328,15 @@ impl Demo {
         policy
     }
 
+    /// Where the simulated cloud is.
+    pub(crate) fn cloud_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.cloud)
+    }
+
     /// A call of the simulated cloud as its administrator.
-    pub(super) async fn cloud(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
-        let [_, cloud, ..] = self.ports;
-        let mut request =
-            self.http.request(method, format!("http://127.0.0.1:{cloud}{path}")).bearer_auth("x");
+    pub(crate) async fn cloud(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}{path}", self.cloud_url());
+        let mut request = self.http.request(method, url).bearer_auth("x");
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -210,11 +347,11 @@ impl Demo {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    pub(super) async fn faults(&self, faults: &Value) {
+    pub(crate) async fn faults(&self, faults: &Value) {
         self.cloud(Method::PUT, "/sim/v1/faults", Some(faults)).await;
     }
 
-    pub(super) async fn can(
+    pub(crate) async fn can(
         &self,
         principal: &str,
         role: &str,
@@ -229,15 +366,18 @@ impl Demo {
     }
 
     /// A Firestore client that may write anything.
-    pub(super) async fn store(&self) -> Raw {
-        let [.., store] = self.ports;
-        Raw::connect(([127, 0, 0, 1], store).into(), "curfew-demo", "owner").await
+    pub(crate) async fn store(&self) -> Raw {
+        Raw::connect(([127, 0, 0, 1], self.ports.store).into(), "curfew-demo", "owner").await
     }
 
-    pub(super) async fn metrics(&self) -> String {
-        let [_, _, ops, _] = self.ports;
-        let answer = self.http.get(format!("http://127.0.0.1:{ops}/metrics")).send().await.unwrap();
-        answer.text().await.unwrap()
+    /// Of all processes, one after the other.
+    pub(crate) async fn metrics(&self) -> String {
+        let mut all = String::new();
+        for port in self.ops_ports() {
+            let url = format!("http://127.0.0.1:{port}/metrics");
+            all += &self.http.get(url).send().await.unwrap().text().await.unwrap();
+        }
+        all
     }
 }
 
@@ -248,7 +388,7 @@ impl Drop for Demo {
 }
 
 /// What the tests' runner has built, or else what stands beside this test's own program.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let folder =
         std::env::var_os("CURFEW_TEST_BINARIES").map_or_else(beside_this_test, PathBuf::from);
     let path = folder.join(name);
@@ -265,14 +405,13 @@ fn beside_this_test() -> PathBuf {
     this.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
-/// Ports that nobody listens on now.
-fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+pub(crate) fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(sent.success(), "SIG{name} to {process}");
 }
 
 /// A body for the role that alice may activate on `demo-web`.
-pub(super) fn viewer() -> Value {
+pub(crate) fn viewer() -> Value {
     json!({
         "resource": "projects/demo-web",
         "roles": [{"role": "roles/compute.viewer"}],

@@ -2,12 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::demo::{Demo, SOON, viewer};
+use super::demo::{Demo, SOON, Shape, viewer};
+use super::in_both_shapes;
 use crate::eventually::eventually;
 
-#[tokio::test]
-async fn a_requester_gives_access_back() {
-    let demo = Demo::start().await;
+in_both_shapes! {
+    a_requester_gives_access_back,
+    an_operator_revokes_and_nobody_else_does,
+    one_request_ending_leaves_its_sibling_alone,
+    a_write_that_lands_after_the_revocation_gives_nothing,
+}
+
+async fn a_requester_gives_access_back(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let id = demo.file("alice", &viewer()).await;
     demo.until("alice", &id, "ACTIVE", SOON).await;
     demo.end("alice", &id, "withdraw").await;
@@ -15,9 +22,8 @@ async fn a_requester_gives_access_back() {
     assert_eq!(demo.bindings("projects/demo-web", &id).await, Vec::<Value>::new());
 }
 
-#[tokio::test]
-async fn an_operator_revokes_and_nobody_else_does() {
-    let demo = Demo::start().await;
+async fn an_operator_revokes_and_nobody_else_does(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let id = demo.file("alice", &viewer()).await;
     demo.until("alice", &id, "ACTIVE", SOON).await;
     for (person, status) in [("alice", 403), ("erin", 403), ("bob", 404)] {
@@ -33,9 +39,8 @@ async fn an_operator_revokes_and_nobody_else_does() {
     assert_eq!(demo.bindings("projects/demo-web", &id).await, Vec::<Value>::new());
 }
 
-#[tokio::test]
-async fn one_request_ending_leaves_its_sibling_alone() {
-    let demo = Demo::start().await;
+async fn one_request_ending_leaves_its_sibling_alone(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let first = demo.file("alice", &viewer()).await;
     let second = demo.file("alice", &viewer()).await;
     demo.until("alice", &first, "ACTIVE", SOON).await;
@@ -46,9 +51,8 @@ async fn one_request_ending_leaves_its_sibling_alone() {
     assert_eq!(demo.stands("alice", &second).await.0, "ACTIVE");
 }
 
-#[tokio::test]
-async fn a_write_that_lands_after_the_revocation_gives_nothing() {
-    let demo = Demo::start().await;
+async fn a_write_that_lands_after_the_revocation_gives_nothing(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     // The grant's write is answered with an error and lands three seconds later, if its etag still stands.
     demo.faults(
         &json!([{"method": "setIamPolicy", "kind": "APPLIED_LATE", "delayMs": 3000, "count": 1}]),

@@ -4,12 +4,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::demo::{Demo, SOON, viewer};
+use super::demo::{Demo, SOON, Shape, viewer};
+use super::in_both_shapes;
 use crate::eventually::eventually;
 
-#[tokio::test]
-async fn a_role_is_granted_marked_and_gone_after_its_time() {
-    let demo = Demo::start().await;
+in_both_shapes! {
+    a_role_is_granted_marked_and_gone_after_its_time,
+    a_role_is_inherited_from_the_folder_through_a_nested_group,
+    the_documented_resource_conditions_are_carried_and_hold,
+    what_is_not_ours_is_the_same_before_and_after_every_write,
+    a_policy_that_conflicts_again_and_again_is_written_in_the_end,
+    a_write_whose_reply_is_lost_is_found_and_not_doubled,
+}
+
+async fn a_role_is_granted_marked_and_gone_after_its_time(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let before = demo.foreign("projects/demo-web").await;
     let id = demo.file("alice", &viewer()).await;
     demo.until("alice", &id, "ACTIVE", SOON).await;
@@ -58,9 +67,8 @@ async fn a_role_is_granted_marked_and_gone_after_its_time() {
     );
 }
 
-#[tokio::test]
-async fn a_role_is_inherited_from_the_folder_through_a_nested_group() {
-    let demo = Demo::start().await;
+async fn a_role_is_inherited_from_the_folder_through_a_nested_group(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let entitlements = demo.get("bob", "/v1/entitlements?resource=projects/demo-data").await;
     let roles: Vec<&str> = entitlements["entitlements"]
         .as_array()
@@ -80,9 +88,8 @@ async fn a_role_is_inherited_from_the_folder_through_a_nested_group() {
     );
 }
 
-#[tokio::test]
-async fn the_documented_resource_conditions_are_carried_and_hold() {
-    let demo = Demo::start().await;
+async fn the_documented_resource_conditions_are_carried_and_hold(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let mut body = viewer();
     body["resource"] = "projects/demo-data".into();
     body["roles"] = json!([{"role": "roles/secretmanager.secretAccessor"}]);
@@ -115,9 +122,8 @@ async fn the_documented_resource_conditions_are_carried_and_hold() {
     assert_eq!(peer["entitlements"][0]["approval"], "PEER");
 }
 
-#[tokio::test]
-async fn what_is_not_ours_is_the_same_before_and_after_every_write() {
-    let demo = Demo::start().await;
+async fn what_is_not_ours_is_the_same_before_and_after_every_write(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let mut policy = demo.policy("projects/demo-data").await;
     policy["futureField"] =
         json!({"n": 12_345_678_901_234_567_890_u64, "nested": [1, {"x": null}]});
@@ -141,9 +147,8 @@ async fn what_is_not_ours_is_the_same_before_and_after_every_write() {
     assert_eq!(demo.foreign("projects/demo-data").await, before);
 }
 
-#[tokio::test]
-async fn a_policy_that_conflicts_again_and_again_is_written_in_the_end() {
-    let demo = Demo::start().await;
+async fn a_policy_that_conflicts_again_and_again_is_written_in_the_end(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     demo.faults(&json!([{"method": "setIamPolicy", "kind": "ERROR", "status": 409, "count": 8}]))
         .await;
     let id = demo.file("alice", &viewer()).await;
@@ -153,9 +158,8 @@ async fn a_policy_that_conflicts_again_and_again_is_written_in_the_end() {
     assert!(metrics.contains("curfew_policy_conflicts_total 8"), "{metrics}");
 }
 
-#[tokio::test]
-async fn a_write_whose_reply_is_lost_is_found_and_not_doubled() {
-    let demo = Demo::start().await;
+async fn a_write_whose_reply_is_lost_is_found_and_not_doubled(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     demo.faults(&json!([{"method": "setIamPolicy", "kind": "REPLY_LOST", "count": 1}])).await;
     let id = demo.file("alice", &viewer()).await;
     demo.until("alice", &id, "ACTIVE", SOON).await;

@@ -4,13 +4,19 @@ use gcloud_sdk::google::firestore::v1::Value as Stored;
 use gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::{Value, json};
 
-use super::demo::{Demo, SOON, viewer};
+use super::demo::{Demo, SOON, Shape, viewer};
+use super::in_both_shapes;
 use crate::eventually::eventually;
 use crate::store::raw::{Raw, boolean, integer, list, map, text};
 
-#[tokio::test]
-async fn what_nobody_offers_is_refused_and_not_stored() {
-    let demo = Demo::start().await;
+in_both_shapes! {
+    what_nobody_offers_is_refused_and_not_stored,
+    a_request_without_a_true_envelope_is_never_granted,
+    a_forged_grant_has_no_effect,
+}
+
+async fn what_nobody_offers_is_refused_and_not_stored(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let mut body = viewer();
     body["roles"] = json!([{"role": "roles/storage.admin"}]);
     let (status, reply) =
@@ -26,9 +32,8 @@ async fn what_nobody_offers_is_refused_and_not_stored() {
     assert_eq!(demo.get("erin", "/v1/requests?view=all").await["requests"], json!([]));
 }
 
-#[tokio::test]
-async fn a_request_without_a_true_envelope_is_never_granted() {
-    let demo = Demo::start().await;
+async fn a_request_without_a_true_envelope_is_never_granted(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     let before = demo.foreign("projects/demo-web").await;
     let store = demo.store().await;
     let envelope = true_envelope(&demo, &store).await;
@@ -79,9 +84,8 @@ async fn a_request_without_a_true_envelope_is_never_granted() {
     );
 }
 
-#[tokio::test]
-async fn a_forged_grant_has_no_effect() {
-    let demo = Demo::start().await;
+async fn a_forged_grant_has_no_effect(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
     // Starts tomorrow: nothing is granted before, whatever the store says.
     let mut body = viewer();
     let tomorrow = now() + chrono::TimeDelta::days(1);

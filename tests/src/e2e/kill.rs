@@ -1,4 +1,4 @@
-//! SIGKILL at random moments under load: nothing is lost, nothing is doubled.
+//! SIGKILL at random moments under load, to everything or to one part alone: nothing is lost, nothing is doubled.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +8,18 @@ use rand::RngExt as _;
 use reqwest::Method;
 use serde_json::json;
 
-use super::demo::{Demo, SOON};
+use super::demo::{Demo, Part, SOON, Shape};
+use super::in_both_shapes;
+use super::permissions::listed;
 use crate::eventually::eventually;
 
 const N_PEOPLE: usize = 200;
 const N_PROJECTS: usize = 20;
 const N_KILLS: usize = 20;
+
+in_both_shapes! {
+    nothing_is_lost_and_nothing_doubled_when_a_process_is_killed_under_load,
+}
 
 /// An organisation of `N_PEOPLE` in one eligible group.
 fn organisation() -> String {
@@ -34,7 +40,7 @@ fn organisation() -> String {
     }
     line("  - {email: olga@example.com, name: Olga, id: \"1\", groupsReader: true}".into());
     line("serviceAccounts:".into());
-    for (n, name) in ["intake", "controller"].iter().enumerate() {
+    for (n, name) in ["intake", "controller", "curfew"].iter().enumerate() {
         line(format!(
             "  - {{email: {name}@demo-curfew.iam.gserviceaccount.com, id: \"{}\", project: demo-curfew, groupsReader: true}}",
             200 + n
@@ -45,19 +51,28 @@ fn organisation() -> String {
         "groups:\n  - {{email: all@example.com, name: All, id: 0all, members: [{}]}}",
         members.join(", ")
     ));
-    line("roles: []".into());
+    line("roles:".into());
+    for part in [Part::Intake, Part::Controller] {
+        let permissions: Vec<&str> = listed(part).into_iter().collect();
+        line(format!("  - name: organizations/100000000001/roles/{}", part.name()));
+        line(format!("    permissions: [{}]", permissions.join(", ")));
+    }
     line("policies:\n  organizations/100000000001:\n    bindings:".into());
-    line("      - {role: roles/resourcemanager.organizationAdmin, members: [\"user:olga@example.com\", \"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
-    line("      - {role: roles/iam.roleViewer, members: [\"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
-    line("      - {role: roles/cloudasset.viewer, members: [\"serviceAccount:controller@demo-curfew.iam.gserviceaccount.com\"]}".into());
+    line("      - {role: roles/resourcemanager.organizationAdmin, members: [\"user:olga@example.com\"]}".into());
+    for part in [Part::Intake, Part::Controller] {
+        line(format!("      - role: organizations/100000000001/roles/{}", part.name()));
+        line(format!(
+            "        members: [\"{}\", \"serviceAccount:curfew@demo-curfew.iam.gserviceaccount.com\"]",
+            part.member()
+        ));
+    }
     line("      - role: roles/compute.viewer\n        members: [\"group:all@example.com\"]\n        condition: {title: Eligible, expression: \"has({}.jitAccessConstraint)\"}".into());
     line("tokens: {x: olga@example.com}".into());
     yaml
 }
 
-#[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_when_the_process_is_killed_under_load() {
-    let mut demo = Demo::start_seeded(Some(&organisation())).await;
+async fn nothing_is_lost_and_nothing_doubled_when_a_process_is_killed_under_load(shape: Shape) {
+    let mut demo = Demo::start_seeded(shape, Some(&organisation())).await;
     let mut filed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for round in 0..N_KILLS {
         let moment = Duration::from_millis(rand::rng().random_range(5..400));
@@ -65,8 +80,10 @@ async fn nothing_is_lost_and_nothing_doubled_when_the_process_is_killed_under_lo
         let filing = futures_util::future::join_all(people.map(|n| file(&demo, n)));
         let answers = tokio::time::timeout(moment, filing).await.unwrap_or_default();
         filed.extend(answers.into_iter().flatten());
-        demo.kill();
-        demo.restart().await;
+        match victim(shape, round) {
+            Some(part) => demo.kill_part(part).await,
+            None => demo.restart().await,
+        }
     }
     // Asking again with the same key gives every person the one request, whether its answer arrived or not.
     for n in 0..N_PEOPLE {
@@ -93,6 +110,15 @@ async fn nothing_is_lost_and_nothing_doubled_when_the_process_is_killed_under_lo
         ours += policy["bindings"].as_array().map_or(0, Vec::len);
     }
     assert_eq!(ours, N_PEOPLE, "bindings that belong to no request, or one twice");
+}
+
+/// The part that is killed; `None` for everything.
+fn victim(shape: Shape, round: usize) -> Option<Part> {
+    match (shape, round % 3) {
+        (Shape::Split, 0) => Some(Part::Intake),
+        (Shape::Split, 1) => Some(Part::Controller),
+        (Shape::Single | Shape::Split, _) => None,
+    }
 }
 
 /// Files one person's request under a key of its own; `None` if no answer came.

@@ -1,7 +1,35 @@
-//! The demo as real processes: what people see, what the cloud holds, and what survives a kill.
+//! The demo as real processes: what people see, what the cloud holds, and what survives a kill. What must hold does so
+//! whether intake and controller share a process or not.
 
-mod demo;
+pub(crate) mod demo;
 mod ends;
+mod firestore_local;
 mod flow;
 mod forgery;
 mod kill;
+mod parts;
+mod permissions;
+
+/// Each of these functions as two tests, one for each [`demo::Shape`].
+macro_rules! in_both_shapes {
+    ($($test:ident,)+) => {
+        mod single {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test($crate::e2e::demo::Shape::Single).await;
+                }
+            )+
+        }
+
+        mod split {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test($crate::e2e::demo::Shape::Split).await;
+                }
+            )+
+        }
+    };
+}
+use in_both_shapes;

@@ -1,142 +1,157 @@
-//! Cloud Asset Inventory: effective policies and the search over policies.
+//! Cloud Asset Inventory: effective policies, the searches, and the analysis of policies.
+
+mod analyze;
+mod query;
+mod search;
 
 use serde_json::{Value, json};
 
-use crate::api::paging::{PageLimits, PageRequest};
-use crate::api::route::NodeRef;
+use crate::api::asset::analyze::Analysis;
+use crate::api::asset::search::Search;
+use crate::api::needs;
+use crate::api::route::{NodeRef, Path, Wire, no_such_path};
 use crate::api::session::Session;
 use crate::error::ApiError;
-use crate::policy::CONDITIONS_VERSION;
+use crate::policy::{CONDITIONS_VERSION, Policy};
 use crate::world::{Node, World};
 
 /// "A maximum of 20 resources' effective policies can be retrieved in a batch."
 const NAMES_MAX: usize = 20;
 
-/// What `effectiveIamPolicies.batchGet` needs on its scope,
-/// <https://cloud.google.com/asset-inventory/docs/access-control>.
-const EFFECTIVE_PERMISSIONS: [&str; 3] = [
-    "cloudasset.assets.analyzeIamPolicy",
-    "cloudasset.assets.searchAllResources",
-    "cloudasset.assets.searchAllIamPolicies",
-];
+/// One call of Cloud Asset Inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) scope: NodeRef,
+    asked: Asked,
+}
 
-/// Prefix of the full names of projects, folders and organisations.
-const FULL_NAME_PREFIX: &str = "//cloudresourcemanager.googleapis.com/";
+#[derive(Debug, Clone, PartialEq)]
+enum Asked {
+    EffectivePolicies { names: Vec<String> },
+    SearchPolicies(Search),
+    SearchResources(Search),
+    Analyze(Box<Analysis>),
+}
 
-/// Sizes of search pages.
-const PAGES: PageLimits = PageLimits { default: 100, max: 500 };
+impl Call {
+    /// `None` for a path that is not of this API.
+    pub(crate) fn read(wire: &Wire<'_>, path: &Path<'_>) -> Result<Option<Self>, ApiError> {
+        let (scope, asked) = match (path.segments.as_slice(), path.verb) {
+            ([collection, id, "effectiveIamPolicies"], Some("batchGet")) => {
+                let names = wire.query.all("names").map(str::to_owned).collect();
+                (NodeRef::read(collection, id), Asked::EffectivePolicies { names })
+            }
+            ([collection, id], Some("searchAllIamPolicies")) => {
+                (NodeRef::read(collection, id), Asked::SearchPolicies(Search::read(&wire.query)?))
+            }
+            ([collection, id], Some("searchAllResources")) => {
+                (NodeRef::read(collection, id), Asked::SearchResources(Search::read(&wire.query)?))
+            }
+            ([collection, id], Some("analyzeIamPolicy")) => {
+                let analysis = Box::new(Analysis::read(&wire.query)?);
+                (NodeRef::read(collection, id), Asked::Analyze(analysis))
+            }
+            _ => return Ok(None),
+        };
+        let scope = scope.filter(|_| wire.method == axum::http::Method::GET);
+        let scope = scope.ok_or_else(|| no_such_path(wire))?;
+        Ok(Some(Self { scope, asked }))
+    }
 
-/// The policies on each named node and on its ancestors up to the scope, nearest first.
-pub(crate) fn effective(
-    session: &Session<'_>,
-    scope: &NodeRef,
-    names: &[String],
+    /// The method's name, as faults name it.
+    pub(crate) fn method(&self) -> &'static str {
+        match &self.asked {
+            Asked::EffectivePolicies { .. } => "batchGet",
+            Asked::SearchPolicies(_) => "searchAllIamPolicies",
+            Asked::SearchResources(_) => "searchAllResources",
+            Asked::Analyze(_) => "analyzeIamPolicy",
+        }
+    }
+}
+
+/// Answers the call; `stale` is one policy write behind.
+pub(crate) fn answer(session: &Session<'_>, call: &Call, stale: bool) -> Result<Value, ApiError> {
+    let need = match &call.asked {
+        Asked::EffectivePolicies { .. } => needs::EFFECTIVE_IAM_POLICIES,
+        Asked::SearchPolicies(_) => needs::SEARCH_ALL_IAM_POLICIES,
+        Asked::SearchResources(_) => needs::SEARCH_ALL_RESOURCES,
+        Asked::Analyze(_) => needs::ANALYZE_IAM_POLICY,
+    };
+    let scope = session.require_all(&call.scope, need)?;
+    let index = Index { session, scope: scope.name(), stale };
+    match &call.asked {
+        Asked::EffectivePolicies { names } => index.effective(names),
+        Asked::SearchPolicies(search) => search::policies(&index, search),
+        Asked::SearchResources(search) => search::resources(&index, search),
+        Asked::Analyze(analysis) => analyze::answer(&index, analysis),
+    }
+}
+
+/// What Cloud Asset Inventory knows within one scope.
+struct Index<'a, 'world> {
+    session: &'a Session<'world>,
+    scope: String,
     stale: bool,
-) -> Result<Value, ApiError> {
-    let mut checked = None;
-    for permission in EFFECTIVE_PERMISSIONS {
-        checked = Some(session.require(scope, permission)?);
+}
+
+impl<'world> Index<'_, 'world> {
+    fn world(&self) -> &'world World {
+        self.session.world
     }
-    let scope_name = checked.map(Node::name).unwrap_or_default();
-    if names.is_empty() || names.len() > NAMES_MAX {
-        return Err(ApiError::invalid(format!(
-            "names must have 1 to {NAMES_MAX} entries, and has {}.",
-            names.len()
-        )));
+
+    /// The scope and all nodes below it.
+    fn nodes(&self) -> Vec<&'world Node> {
+        let nodes = self.world().nodes.values();
+        nodes.filter(|node| self.world().is_within(node, &self.scope)).collect()
     }
-    let results: Result<Vec<Value>, ApiError> = names
-        .iter()
-        .map(|name| {
-            let line = line_within(session.world, &scope_name, name)?;
-            let policies: Vec<Value> = line
-                .into_iter()
-                .filter_map(|node| policy_info(session.world, node, stale))
-                .collect();
-            Ok(json!({"fullResourceName": name, "policies": policies}))
-        })
-        .collect();
-    Ok(json!({"policyResults": results?}))
-}
 
-/// Policies within the scope. Of the query language, words and `policy:word` are served: all must
-/// occur in the policy, whatever their case.
-pub(crate) fn search(
-    session: &Session<'_>,
-    scope: &NodeRef,
-    query: &str,
-    page: &PageRequest,
-) -> Result<Value, ApiError> {
-    let scope = session.require(scope, "cloudasset.assets.searchAllIamPolicies")?.name();
-    let words: Vec<String> = query
-        .split_whitespace()
-        .filter(|word| !word.eq_ignore_ascii_case("AND"))
-        .map(|word| {
-            word.strip_prefix("policy:")
-                .unwrap_or(word)
-                .trim_matches(['"', '\''])
-                .to_ascii_lowercase()
-        })
-        .collect();
-    let world = session.world;
-    let within = world
-        .nodes
-        .values()
-        .filter(|node| world.ancestry(node).iter().any(|above| above.name() == scope));
-    let found: Vec<Value> = within
-        .filter_map(|node| {
-            let policy = world.policy(node).view(CONDITIONS_VERSION);
-            let text = serde_json::to_string(&policy.bindings).ok()?.to_ascii_lowercase();
-            let matches =
-                !policy.bindings.is_empty() && words.iter().all(|word| text.contains(word));
-            matches.then(|| search_result(world, node, &json!(policy)))
-        })
-        .collect();
-    Ok(page.cut(found, PAGES, world.settings.max_page_size)?.answer("results"))
-}
+    /// The node's policy as of the index, as a version-3 reader sees it.
+    fn policy(&self, node: &Node) -> Policy {
+        let stored = self.world().policies.get(&node.name());
+        let previous = stored.filter(|_| self.stale).and_then(|stored| stored.previous.clone());
+        let indexed = || self.world().indexed_policy(node, self.session.now);
+        previous.unwrap_or_else(indexed).view(CONDITIONS_VERSION)
+    }
 
-/// The node of a full resource name and its ancestors, cut at the scope.
-fn line_within<'world>(
-    world: &'world World,
-    scope: &str,
-    full_name: &str,
-) -> Result<Vec<&'world Node>, ApiError> {
-    let named =
-        full_name.strip_prefix(FULL_NAME_PREFIX).and_then(NodeRef::of_name).ok_or_else(|| {
-            ApiError::invalid(format!(
-                "{full_name} is not the full resource name of a project, folder or organization."
-            ))
-        })?;
-    let node = world.node(named.kind, &named.id);
-    let line = node.map(|node| world.ancestry(node)).unwrap_or_default();
-    let end = line.iter().position(|above| above.name() == scope);
-    let end = end
-        .ok_or_else(|| ApiError::not_found(format!("{full_name} was not found within {scope}.")))?;
-    Ok(line.into_iter().take(end + 1).collect())
-}
+    /// The node of a full resource name and its ancestors, nearest first, cut at the scope; `None`
+    /// if it is not within the scope.
+    fn line(&self, full_name: &str) -> Result<Option<Vec<&'world Node>>, ApiError> {
+        let named = NodeRef::of_full_name(full_name)?;
+        let node = self.world().node(named.kind, &named.id);
+        let mut line = node.map(|node| self.world().ancestry(node)).unwrap_or_default();
+        let end = line.iter().position(|above| above.name() == self.scope);
+        Ok(end.map(|end| {
+            line.truncate(end + 1);
+            line
+        }))
+    }
 
-/// `None` for a node without bindings.
-fn policy_info(world: &World, node: &Node, stale: bool) -> Option<Value> {
-    let previous = world
-        .policies
-        .get(&node.name())
-        .filter(|_| stale)
-        .and_then(|stored| stored.previous.clone());
-    let policy = previous.unwrap_or_else(|| world.policy(node)).view(CONDITIONS_VERSION);
-    (!policy.bindings.is_empty())
-        .then(|| json!({"attachedResource": node.full_name(), "policy": policy}))
-}
+    /// The policies on each named node and on its ancestors up to the scope, nearest first.
+    fn effective(&self, names: &[String]) -> Result<Value, ApiError> {
+        if names.is_empty() || names.len() > NAMES_MAX {
+            return Err(ApiError::invalid(format!(
+                "names must have 1 to {NAMES_MAX} entries, and has {}.",
+                names.len()
+            )));
+        }
+        let results: Result<Vec<Value>, ApiError> = names
+            .iter()
+            .map(|name| {
+                let line = self.line(name)?.ok_or_else(|| {
+                    ApiError::not_found(format!("{name} was not found within {}.", self.scope))
+                })?;
+                let policies: Vec<Value> =
+                    line.into_iter().filter_map(|node| self.policy_info(node)).collect();
+                Ok(json!({"fullResourceName": name, "policies": policies}))
+            })
+            .collect();
+        Ok(json!({"policyResults": results?}))
+    }
 
-fn search_result(world: &World, node: &Node, policy: &Value) -> Value {
-    let line = world.ancestry(node);
-    let folders: Vec<String> =
-        line.iter().map(|it| it.name()).filter(|name| name.starts_with("folders/")).collect();
-    let project = line.iter().find(|it| it.kind == crate::world::NodeKind::Project);
-    json!({
-        "resource": node.full_name(),
-        "assetType": node.kind.resource_type(),
-        "project": project.map(|it| it.name_by_number()),
-        "folders": folders,
-        "organization": line.last().map(|it| it.name()),
-        "policy": policy,
-    })
+    /// `None` for a node without bindings.
+    fn policy_info(&self, node: &Node) -> Option<Value> {
+        let policy = self.policy(node);
+        (!policy.bindings.is_empty())
+            .then(|| json!({"attachedResource": node.full_name(), "policy": policy}))
+    }
 }

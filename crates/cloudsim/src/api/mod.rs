@@ -1,13 +1,20 @@
 //! Google's REST surface: authentication, faults, latency and the way to each method.
 
 pub(crate) mod asset;
+pub(crate) mod directory;
 pub(crate) mod groups;
 pub(crate) mod iam_roles;
+pub(crate) mod kms;
+pub(crate) mod needs;
 pub(crate) mod paging;
 pub(crate) mod policies;
+pub(crate) mod pubsub;
 pub(crate) mod resource_manager;
 pub(crate) mod route;
+pub(crate) mod secrets;
+pub(crate) mod service;
 pub(crate) mod session;
+pub(crate) mod wire;
 
 use std::time::Duration;
 
@@ -21,21 +28,15 @@ use serde_json::Value;
 use crate::api::policies::Write;
 use crate::api::route::{Call, NodeRef, Query, Wire};
 use crate::api::session::Session;
-use crate::cloud::{Cloud, Latency};
+use crate::cloud::Cloud;
 use crate::error::ApiError;
 use crate::faults::{Fault, FaultKind};
 use crate::quota::Metric;
 use crate::serve::ReplyLost;
-use crate::world::{Change, Node, World};
+use crate::world::{Change, Node, Record, World};
 
-/// Largest request body. A full policy of 1,500 principals with conditions stays below it.
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Answer time of a read with [`Latency::Google`], in the order of what clients see.
-const GOOGLE_READ: Duration = Duration::from_millis(100);
-
-/// Answer time of a policy write with [`Latency::Google`], in the order of what clients see.
-const GOOGLE_WRITE: Duration = Duration::from_millis(600);
+/// Largest request body: what Pub/Sub takes in one request, 10 MB, in base64.
+const BODY_BYTES_MAX: usize = 14 * 1024 * 1024;
 
 /// A call with what its headers said.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ pub(crate) fn canonical_resource(cloud: &Cloud, name: &str) -> String {
     let group = name.strip_prefix("groups/").and_then(|email| world.groups.get(email));
     node.map(Node::name)
         .or_else(|| group.map(|group| format!("groups/{}", group.id)))
+        .or_else(|| service::canonical_name(&world, name))
         .unwrap_or_else(|| name.to_owned())
 }
 
@@ -92,7 +94,7 @@ async fn receive(request: Request) -> Result<Incoming, ApiError> {
 
 fn query_of(uri: &Uri) -> Result<Query, ApiError> {
     Pairs::<Vec<(String, String)>>::try_from_uri(uri)
-        .map(|Pairs(pairs)| Query::new(pairs))
+        .map(|Pairs(pairs)| Query::new(uri.path(), pairs))
         .map_err(|_| ApiError::invalid("The query string cannot be read."))
 }
 
@@ -103,8 +105,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn answer(cloud: Cloud, incoming: Incoming) -> Response {
-    let named = incoming.call.node().map(NodeRef::name).or_else(|| incoming.call.other_resource());
-    let resource = named.map(|name| canonical_resource(&cloud, &name));
+    let resource = incoming.call.resource().map(|name| canonical_resource(&cloud, &name));
     match cloud.faults().take(incoming.call.method(), resource.as_deref()) {
         None => respond(handle(cloud, incoming, Mode::default()).await),
         Some(fault) => answer_with_fault(cloud, incoming, &fault).await,
@@ -114,16 +115,17 @@ async fn answer(cloud: Cloud, incoming: Incoming) -> Response {
 async fn answer_with_fault(cloud: Cloud, incoming: Incoming, fault: &Fault) -> Response {
     match fault.kind {
         FaultKind::Latency => {
-            tokio::time::sleep(fault.delay()).await;
+            wait(fault.delay()).await;
             respond(handle(cloud, incoming, Mode::default()).await)
         }
         FaultKind::Error => {
-            tokio::time::sleep(fault.delay()).await;
+            wait(fault.delay()).await;
             ApiError::injected(fault.status.unwrap_or(503)).into_response()
         }
         FaultKind::ReplyLost => {
             let answered = handle(cloud, incoming, Mode::default()).await;
             tracing::debug!(is_ok = answered.is_ok(), "reply lost by an injected fault");
+            wait(fault.delay()).await;
             fault.status.map_or_else(ReplyLost::response, |status| {
                 ApiError::injected(status).into_response()
             })
@@ -131,7 +133,7 @@ async fn answer_with_fault(cloud: Cloud, incoming: Incoming, fault: &Fault) -> R
         FaultKind::AppliedLate => {
             let delay = fault.delay();
             tokio::spawn(async move {
-                tokio::time::sleep(delay).await;
+                wait(delay).await;
                 let answered = handle(cloud, incoming, Mode::default()).await;
                 tracing::debug!(is_ok = answered.is_ok(), "call applied late by an injected fault");
             });
@@ -154,17 +156,24 @@ fn respond(answered: Result<Value, ApiError>) -> Response {
 }
 
 async fn handle(cloud: Cloud, incoming: Incoming, mode: Mode) -> Result<Value, ApiError> {
-    if cloud.latency() == Latency::Google {
-        let is_write = incoming.call.metric() == Some(Metric::Write);
-        tokio::time::sleep(if is_write { GOOGLE_WRITE } else { GOOGLE_READ }).await;
-    }
+    // Half of the time passes on the way there, half on the way back.
+    let way = cloud.latencies().draw(incoming.call.api(), incoming.call.method()) / 2;
+    wait(way).await;
     // Evaluating policies takes time and storing them waits for the disk: neither may hold up the
     // threads that serve connections.
     let executed = tokio::task::spawn_blocking(move || execute(&cloud, &incoming, mode)).await;
+    wait(way).await;
     executed.unwrap_or_else(|error| {
         tracing::error!(%error, "a call of the simulated cloud did not finish");
         Err(ApiError::internal())
     })
+}
+
+/// Not even a timer's granularity of one millisecond is lost where there is nothing to wait for.
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
 }
 
 fn execute(cloud: &Cloud, incoming: &Incoming, mode: Mode) -> Result<Value, ApiError> {
@@ -187,13 +196,16 @@ fn perform(
     mode: Mode,
 ) -> (Result<Value, ApiError>, Vec<Change>) {
     let opened = Session::open(world, incoming.token.as_deref(), cloud.now());
-    let admitted = opened
-        .and_then(|session| spend_quota(cloud, &session, incoming.call.metric()).map(|()| session));
+    let admitted =
+        opened.and_then(|session| spend_quota(cloud, &session, &incoming.call).map(|()| session));
     match admitted {
         Err(error) => (Err(error), Vec::new()),
         Ok(session) => {
             let (answer, mut changes) = dispatch(&session, incoming, mode);
-            changes.extend(session.new_uses());
+            let uses = session.into_uses();
+            cloud.usage().add(&uses);
+            let new = uses.into_keys().filter(|used| !world.uses.contains(used));
+            changes.extend(new.map(|used| Change::Put(Record::Use(used))));
             (answer, changes)
         }
     }
@@ -215,6 +227,8 @@ fn dispatch(
             };
             return policies::set(session, &write);
         }
+        Call::Roles(call) => return iam_roles::answer(session, call),
+        Call::Service(call) => return call.answer(session),
         Call::GetNode { node, version } => resource_manager::get(session, node, *version),
         Call::GetAncestry { node } => resource_manager::ancestry(session, node),
         Call::SearchNodes { kind, version, query, page } => {
@@ -227,37 +241,22 @@ fn dispatch(
             policies::get(session, node, *requested_version, mode.stale)
         }
         Call::TestPermissions { node, permissions } => policies::test(session, node, permissions),
-        Call::EffectivePolicies { scope, names } => {
-            asset::effective(session, scope, names, mode.stale)
-        }
-        Call::SearchPolicies { scope, query, page } => asset::search(session, scope, query, page),
-        Call::LookupGroup { email } => groups::lookup(session, email),
-        Call::TransitiveGroups { query, page } => groups::transitive(session, query, page),
-        Call::TransitiveMembership { group, query } => groups::check(session, group, query),
-        Call::DirectoryGroups { member, page } => groups::list(session, member.as_deref(), page),
-        Call::DirectoryGroup { key } => groups::get(session, key),
-        Call::DirectoryMembers { key, page } => groups::members(session, key, page),
-        Call::DirectoryHasMember { key, member } => groups::has_member(session, key, member),
-        Call::GetRole { name } => iam_roles::get(session, name),
-        Call::ListRoles { parent, full, page } => {
-            iam_roles::list(session, parent.as_ref(), *full, page)
-        }
+        Call::Asset(call) => asset::answer(session, call, mode.stale),
+        Call::Groups(call) => groups::answer(session, call),
+        Call::Directory(call) => directory::answer(session, call),
     };
     (answer, Vec::new())
 }
 
-fn spend_quota(
-    cloud: &Cloud,
-    session: &Session<'_>,
-    metric: Option<Metric>,
-) -> Result<(), ApiError> {
-    let settings = &session.world.settings;
-    let limit = metric.and_then(|metric| match metric {
-        Metric::Read => settings.reads_per_minute.map(|limit| (metric, limit)),
-        Metric::Write => settings.writes_per_minute.map(|limit| (metric, limit)),
-    });
-    limit.map_or(Ok(()), |(metric, limit)| {
-        cloud.quotas().spend(session.consumer(), metric, limit, session.now)
+fn spend_quota(cloud: &Cloud, session: &Session<'_>, call: &Call) -> Result<(), ApiError> {
+    let Some(metric) = Metric::of(call.api(), call.method()) else {
+        return Ok(());
+    };
+    let settings = &session.world.settings.quotas;
+    // "Queries per minute per user per Google Cloud project" is the Directory's.
+    let payer = if metric == Metric::Directory { session.caller } else { session.consumer() };
+    cloud.quotas().spend(settings, payer, metric, session.now).map_err(|exceeded| {
+        ApiError::quota(&exceeded, &session.consumer_name(), settings.retry_after)
     })
 }
 

@@ -10,7 +10,7 @@ use crate::api::route::NodeRef;
 use crate::api::session::Session;
 use crate::clock::rfc3339;
 use crate::error::ApiError;
-use crate::policy::{CONDITIONS_VERSION, Policy, Revision, StoredPolicy};
+use crate::policy::{CONDITIONS_VERSION, Policy, Revision};
 use crate::rules;
 use crate::world::{Change, Node, Record};
 
@@ -77,8 +77,7 @@ pub(crate) fn set(
             line["resource"] = node.name().into();
             line["etagAfter"] = after.etag().into();
             let answer = json!(after.view(CONDITIONS_VERSION));
-            let stored =
-                StoredPolicy { resource: node.name(), current: after, previous: Some(before) };
+            let stored = session.world.stored_after(node, after, session.now);
             (Ok(answer), vec![Change::Put(Record::Policy(stored)), Change::Log(line)])
         }
     }
@@ -97,8 +96,7 @@ pub(crate) fn test(
             &node.name(),
         ));
     };
-    let held: Vec<&String> =
-        permissions.iter().filter(|it| session.holds(found, it, Vec::new())).collect();
+    let held: Vec<&String> = permissions.iter().filter(|it| session.holds(found, it)).collect();
     Ok(if held.is_empty() { json!({}) } else { json!({"permissions": held}) })
 }
 
@@ -116,11 +114,12 @@ fn accept<'world>(
         modified_roles(&before.policy, &policy),
     )?;
     check_version(write.policy.version.unwrap_or_default(), "policy.version")?;
-    check_etag(write.policy.etag.as_deref(), before)?;
+    check_etag(write.policy.etag.as_deref(), &before.etag())?;
     check_version_against(write.policy, &policy, before)?;
     rules::check(session.world, node, &policy, &before.policy)?;
     let step = u64::from(!write.reuse_etag);
-    Ok((node, Revision { counter: before.counter + step, policy }))
+    let written_at = Some(session.now);
+    Ok((node, Revision { counter: before.counter + step, policy, written_at }))
 }
 
 /// The stored policy with the masked fields taken from the sent one. Fields outside the mask, such
@@ -158,20 +157,19 @@ fn check_version(version: i64, field: &str) -> Result<(), ApiError> {
 }
 
 /// A write without an etag overwrites whatever is there.
-fn check_etag(sent: Option<&str>, before: &Revision) -> Result<(), ApiError> {
+pub(crate) fn check_etag(sent: Option<&str>, current: &str) -> Result<(), ApiError> {
     let Some(sent) = sent.filter(|etag| !etag.is_empty()) else {
         return Ok(());
     };
     let bytes = STANDARD.decode(sent).or_else(|_| URL_SAFE.decode(sent)).map_err(|_| {
         ApiError::invalid(format!(
-            "Invalid value at 'policy.etag' (TYPE_BYTES), Base64 decoding failed for \"{sent}\""
+            "Invalid value at 'etag' (TYPE_BYTES), Base64 decoding failed for \"{sent}\""
         ))
     })?;
-    let current = before.etag();
-    if STANDARD.decode(&current).is_ok_and(|current| current == bytes) {
+    if STANDARD.decode(current).is_ok_and(|current| current == bytes) {
         return Ok(());
     }
-    Err(ApiError::concurrent_change(sent, &current))
+    Err(ApiError::concurrent_change(sent, current))
 }
 
 /// Conditions need version 3. A version-1 write over conditions is refused if it carries the etag,

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::world::{Node, NodeKind};
 
 /// When everything in a simulated cloud was made, for clients that read creation times.
-const CREATED: &str = "2026-01-01T00:00:00Z";
+pub(crate) const CREATED: &str = "2026-01-01T00:00:00Z";
 
 /// Sizes of search and list pages.
 const PAGES: PageLimits = PageLimits { default: 300, max: 1_000 };
@@ -89,7 +89,6 @@ fn shape(node: &Node, version: Version) -> Value {
             "createTime": CREATED,
         }),
         (Version::V1 | Version::V2, NodeKind::Organization) => json!({
-            "organizationId": node.id,
             "name": node.name(),
             "displayName": node.display_name,
             "lifecycleState": "ACTIVE",
@@ -132,9 +131,14 @@ struct Term {
     value: String,
 }
 
-/// The subset of the query language that is served: terms that must all match.
+/// The subset of the query language that is served: terms that must all match. Parentheses, which
+/// gcloud puts around what its user asked for, group nothing there.
 fn terms(query: &str) -> Result<Vec<Term>, ApiError> {
-    query.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("AND")).map(term).collect()
+    if query.matches('(').count() != query.matches(')').count() {
+        return Err(ApiError::invalid("query: the parentheses do not match."));
+    }
+    let words = query.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("AND"));
+    words.map(|word| term(word.trim_start_matches('(').trim_end_matches(')'))).collect()
 }
 
 fn term(word: &str) -> Result<Term, ApiError> {
@@ -208,6 +212,8 @@ mod tests {
             ("id:demo-* AND state:ACTIVE", true),
             ("displayName:*shop labels.env=dev", true),
             ("labels.env=prod", false),
+            ("lifecycleState:ACTIVE AND (labels.env=dev AND name:\"Web*\")", true),
+            ("lifecycleState:ACTIVE AND (labels.env=prod)", false),
             ("name:*web* parent.type:folder parent.id:7", true),
         ] {
             assert_eq!(
@@ -222,6 +228,8 @@ mod tests {
     fn what_is_not_served_is_refused_and_not_ignored() {
         assert_eq!(terms("nonsense").unwrap_err().code(), 400);
         assert_eq!(terms("createTime:2026").unwrap_err().code(), 400);
+        assert_eq!(terms("(id:demo-web OR id:demo-data)").unwrap_err().code(), 400);
+        assert_eq!(terms("(id:demo-web").unwrap_err().code(), 400);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::paging::PageRequest;
+use crate::api::{asset, directory, groups, iam_roles, service};
 use crate::error::ApiError;
 use crate::policy::Policy;
-use crate::quota::Metric;
+use crate::quota::Api;
 use crate::world::NodeKind;
 
 /// The version of an API, which decides the shape of its answers.
@@ -36,26 +37,31 @@ pub(crate) enum Call {
     GetPolicy { node: NodeRef, requested_version: i64 },
     SetPolicy { node: NodeRef, policy: Policy, update_mask: Option<String> },
     TestPermissions { node: NodeRef, permissions: Vec<String> },
-    EffectivePolicies { scope: NodeRef, names: Vec<String> },
-    SearchPolicies { scope: NodeRef, query: String, page: PageRequest },
-    LookupGroup { email: String },
-    TransitiveGroups { query: String, page: PageRequest },
-    TransitiveMembership { group: String, query: String },
-    DirectoryGroups { member: Option<String>, page: PageRequest },
-    DirectoryGroup { key: String },
-    DirectoryMembers { key: String, page: PageRequest },
-    DirectoryHasMember { key: String, member: String },
-    GetRole { name: String },
-    ListRoles { parent: Option<NodeRef>, full: bool, page: PageRequest },
+    Asset(asset::Call),
+    Groups(groups::Call),
+    Directory(directory::Call),
+    Roles(iam_roles::Call),
+    Service(service::Call),
 }
 
-/// Query parameters in the order sent.
+/// Query parameters in the order sent, and the path that they were sent to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
 
 impl Query {
-    pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
+    pub(crate) fn new(path: &str, pairs: Vec<(String, String)>) -> Self {
+        Self { path: path.to_owned(), pairs }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
     }
 
     /// The parameter, if it is there and not empty.
@@ -63,8 +69,11 @@ impl Query {
         self.all(name).next()
     }
 
-    fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.0
+    pub(crate) fn all<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.pairs
             .iter()
             .filter(move |(key, value)| key == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
@@ -80,8 +89,35 @@ pub(crate) struct Wire<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// A path below its version: `groups/ID/memberships:lookup` is the segments `groups`, `ID` and
+/// `memberships`, and the verb `lookup`.
+#[derive(Debug, Clone)]
+pub(crate) struct Path<'a> {
+    pub(crate) version: Version,
+    pub(crate) segments: Vec<&'a str>,
+    pub(crate) verb: Option<&'a str>,
+}
+
+impl<'a> Wire<'a> {
+    /// `None` for a path that begins with no version of any API.
+    fn versioned(&self) -> Option<Path<'a>> {
+        let (version, rest) = self.path.split_once('/')?;
+        let version = match version {
+            "v1" => Version::V1,
+            "v2" => Version::V2,
+            "v3" => Version::V3,
+            _ => return None,
+        };
+        let (path, verb) = match rest.rsplit_once(':') {
+            Some((path, verb)) if !verb.contains('/') => (path, Some(verb)),
+            Some(_) | None => (rest, None),
+        };
+        Some(Path { version, segments: path.split('/').collect(), verb })
+    }
+}
+
 impl NodeRef {
-    fn read(collection: &str, id: &str) -> Option<Self> {
+    pub(crate) fn read(collection: &str, id: &str) -> Option<Self> {
         Some(Self { kind: NodeKind::of_collection(collection)?, id: decode(id)? })
     }
 
@@ -90,6 +126,19 @@ impl NodeRef {
         let (collection, id) = name.split_once('/')?;
         let is_id = !id.is_empty() && !id.contains('/');
         is_id.then(|| Self::read(collection, id)).flatten()
+    }
+
+    /// From a full resource name, `//cloudresourcemanager.googleapis.com/projects/ID` and its like.
+    ///
+    /// # Errors
+    /// 400 for the name of anything else.
+    pub(crate) fn of_full_name(full_name: &str) -> Result<Self, ApiError> {
+        let name = full_name.strip_prefix("//cloudresourcemanager.googleapis.com/");
+        name.and_then(Self::of_name).ok_or_else(|| {
+            ApiError::invalid(format!(
+                "{full_name} is not the full resource name of a project, folder or organization."
+            ))
+        })
     }
 
     pub(crate) fn name(&self) -> String {
@@ -101,99 +150,72 @@ impl Call {
     /// The method's name, as faults name it.
     pub(crate) fn method(&self) -> &'static str {
         match self {
-            Self::GetNode { .. } | Self::DirectoryGroup { .. } | Self::GetRole { .. } => "get",
+            Self::GetNode { .. } => "get",
             Self::GetAncestry { .. } => "getAncestry",
             Self::SearchNodes { .. } => "search",
-            Self::ListNodes { .. }
-            | Self::DirectoryGroups { .. }
-            | Self::DirectoryMembers { .. }
-            | Self::ListRoles { .. } => "list",
+            Self::ListNodes { .. } => "list",
             Self::GetPolicy { .. } => "getIamPolicy",
             Self::SetPolicy { .. } => "setIamPolicy",
             Self::TestPermissions { .. } => "testIamPermissions",
-            Self::EffectivePolicies { .. } => "batchGet",
-            Self::SearchPolicies { .. } => "searchAllIamPolicies",
-            Self::LookupGroup { .. } => "lookup",
-            Self::TransitiveGroups { .. } => "searchTransitiveGroups",
-            Self::TransitiveMembership { .. } => "checkTransitiveMembership",
-            Self::DirectoryHasMember { .. } => "hasMember",
+            Self::Asset(call) => call.method(),
+            Self::Groups(call) => call.method(),
+            Self::Directory(call) => call.method(),
+            Self::Roles(call) => call.method(),
+            Self::Service(call) => call.method(),
         }
     }
 
-    /// The node that the call is about, if any.
-    pub(crate) fn node(&self) -> Option<&NodeRef> {
+    /// The name of what the call is about, if it is about one thing.
+    pub(crate) fn resource(&self) -> Option<String> {
         match self {
             Self::GetNode { node, .. }
             | Self::GetAncestry { node }
             | Self::GetPolicy { node, .. }
             | Self::SetPolicy { node, .. }
             | Self::TestPermissions { node, .. }
-            | Self::EffectivePolicies { scope: node, .. }
-            | Self::SearchPolicies { scope: node, .. }
-            | Self::ListNodes { parent: node, .. } => Some(node),
-            Self::ListRoles { parent, .. } => parent.as_ref(),
-            Self::SearchNodes { .. }
-            | Self::LookupGroup { .. }
-            | Self::TransitiveGroups { .. }
-            | Self::TransitiveMembership { .. }
-            | Self::DirectoryGroups { .. }
-            | Self::DirectoryGroup { .. }
-            | Self::DirectoryMembers { .. }
-            | Self::DirectoryHasMember { .. }
-            | Self::GetRole { .. } => None,
+            | Self::ListNodes { parent: node, .. } => Some(node.name()),
+            Self::SearchNodes { .. } => None,
+            Self::Asset(call) => Some(call.scope.name()),
+            Self::Groups(call) => call.resource(),
+            Self::Directory(call) => call.resource(),
+            Self::Roles(call) => call.resource(),
+            Self::Service(call) => Some(call.resource()),
         }
     }
 
-    /// The name of the group or role that the call is about, if any.
-    pub(crate) fn other_resource(&self) -> Option<String> {
+    /// Whether the call can change anything but the record of used permissions.
+    pub(crate) fn writes(&self) -> bool {
         match self {
-            Self::TransitiveMembership { group, .. } => Some(format!("groups/{group}")),
-            Self::DirectoryGroup { key }
-            | Self::DirectoryMembers { key, .. }
-            | Self::DirectoryHasMember { key, .. } => Some(format!("groups/{key}")),
-            Self::LookupGroup { email } => Some(format!("groups/{email}")),
-            Self::GetRole { name } => Some(name.clone()),
+            Self::SetPolicy { .. } => true,
+            Self::Roles(call) => call.writes(),
+            Self::Service(call) => call.writes(),
+            Self::GetNode { .. }
+            | Self::GetAncestry { .. }
+            | Self::SearchNodes { .. }
+            | Self::ListNodes { .. }
+            | Self::GetPolicy { .. }
+            | Self::TestPermissions { .. }
+            | Self::Asset(_)
+            | Self::Groups(_)
+            | Self::Directory(_) => false,
+        }
+    }
+
+    /// The API that the call belongs to, which decides its quota and its pace.
+    pub(crate) fn api(&self) -> Api {
+        match self {
             Self::GetNode { .. }
             | Self::GetAncestry { .. }
             | Self::SearchNodes { .. }
             | Self::ListNodes { .. }
             | Self::GetPolicy { .. }
             | Self::SetPolicy { .. }
-            | Self::TestPermissions { .. }
-            | Self::EffectivePolicies { .. }
-            | Self::SearchPolicies { .. }
-            | Self::TransitiveGroups { .. }
-            | Self::DirectoryGroups { .. }
-            | Self::ListRoles { .. } => None,
-        }
-    }
-
-    /// Whether the call can change a policy.
-    pub(crate) fn writes(&self) -> bool {
-        matches!(self, Self::SetPolicy { .. })
-    }
-
-    /// The quota of Resource Manager that the call spends, if any.
-    pub(crate) fn metric(&self) -> Option<Metric> {
-        match self {
-            Self::SetPolicy { .. } => Some(Metric::Write),
-            Self::GetNode { .. }
-            | Self::GetAncestry { .. }
-            | Self::SearchNodes { .. }
-            | Self::ListNodes { .. }
-            | Self::GetPolicy { .. }
-            | Self::TestPermissions { .. } => Some(Metric::Read),
-            Self::EffectivePolicies { .. }
-            | Self::SearchPolicies { .. }
-            | Self::LookupGroup { .. }
-            | Self::TransitiveGroups { .. }
-            | Self::TransitiveMembership { .. }
-            | Self::DirectoryGroups { .. }
-            | Self::DirectoryGroup { .. }
-            | Self::DirectoryMembers { .. }
-            | Self::DirectoryHasMember { .. }
-            | Self::GetRole { .. }
-            | Self::ListRoles { .. } => None,
+            | Self::TestPermissions { .. } => Api::ResourceManager,
+            Self::Asset(_) => Api::AssetInventory,
+            Self::Groups(_) => Api::CloudIdentity,
+            Self::Directory(_) => Api::Directory,
+            Self::Roles(_) => Api::Iam,
+            Self::Service(call) => call.api(),
         }
     }
 
@@ -203,25 +225,26 @@ impl Call {
     /// 404 for a path that no served API has, 400 for parameters or a body that do not fit.
     pub(crate) fn read(wire: &Wire<'_>) -> Result<Self, ApiError> {
         if let Some(rest) = wire.path.strip_prefix("admin/directory/v1/") {
-            return directory(wire, rest);
+            return directory::Call::read(wire, rest).map(Self::Directory);
         }
-        let versioned = wire.path.split_once('/').and_then(|(version, rest)| match version {
-            "v1" => Some((Version::V1, rest)),
-            "v2" => Some((Version::V2, rest)),
-            "v3" => Some((Version::V3, rest)),
-            _ => None,
-        });
-        let Some((version, rest)) = versioned else {
-            return Err(no_such_path(wire));
-        };
-        let (path, verb) = match rest.rsplit_once(':') {
-            Some((path, verb)) if !verb.contains('/') => (path, Some(verb)),
-            Some(_) | None => (rest, None),
-        };
-        let segments: Vec<&str> = path.split('/').collect();
-        match (wire.method.as_str(), verb) {
-            ("GET", None) => read_get(wire, version, &segments),
-            (_, Some(verb)) => read_custom(wire, version, &segments, verb),
+        let path = wire.versioned().ok_or_else(|| no_such_path(wire))?;
+        if path.version == Version::V1 {
+            if let Some(call) = asset::Call::read(wire, &path)? {
+                return Ok(Self::Asset(call));
+            }
+            if let Some(call) = groups::Call::read(wire, &path)? {
+                return Ok(Self::Groups(call));
+            }
+            if let Some(call) = iam_roles::Call::read(wire, &path)? {
+                return Ok(Self::Roles(call));
+            }
+            if let Some(call) = service::Call::read(wire, &path)? {
+                return Ok(Self::Service(call));
+            }
+        }
+        match (wire.method.as_str(), path.verb) {
+            ("GET", None) => read_get(wire, path.version, &path.segments),
+            (_, Some(verb)) => read_custom(wire, path.version, &path.segments, verb),
             (_, None) => Err(no_such_path(wire)),
         }
     }
@@ -230,16 +253,6 @@ impl Call {
 fn read_get(wire: &Wire<'_>, version: Version, segments: &[&str]) -> Result<Call, ApiError> {
     let page = || PageRequest::read(&wire.query, "pageSize");
     let call = match (version, segments) {
-        (Version::V1, ["roles"]) => return list_roles(wire, None),
-        (Version::V1, [parent, id, "roles"]) => {
-            let parent = NodeRef::read(parent, id).ok_or_else(|| no_such_path(wire))?;
-            return list_roles(wire, Some(parent));
-        }
-        (Version::V1, ["roles", ..] | ["projects" | "organizations", _, "roles", _]) => {
-            Some(Call::GetRole {
-                name: decode(&segments.join("/")).ok_or_else(|| no_such_path(wire))?,
-            })
-        }
         (Version::V1, ["projects"]) => {
             let query = wire.query.get("filter").unwrap_or_default().to_owned();
             Some(Call::SearchNodes { kind: NodeKind::Project, version, query, page: page()? })
@@ -288,31 +301,6 @@ fn read_custom(
                 query: text,
                 page: PageRequest::from_body(&body),
             })
-        }
-        (Version::V1, [collection, id, "effectiveIamPolicies"], "batchGet") if is_get => {
-            let scope = NodeRef::read(collection, id).ok_or_else(|| no_such_path(wire))?;
-            Ok(Call::EffectivePolicies {
-                scope,
-                names: wire.query.all("names").map(str::to_owned).collect(),
-            })
-        }
-        (Version::V1, [collection, id], "searchAllIamPolicies") if is_get => {
-            let scope = NodeRef::read(collection, id).ok_or_else(|| no_such_path(wire))?;
-            Ok(Call::SearchPolicies { scope, query: query(), page: page()? })
-        }
-        (Version::V1, ["groups"], "lookup") if is_get => {
-            let email = wire
-                .query
-                .get("groupKey.id")
-                .ok_or_else(|| ApiError::invalid("groupKey.id is required."))?;
-            Ok(Call::LookupGroup { email: email.to_ascii_lowercase() })
-        }
-        (Version::V1, ["groups", "-", "memberships"], "searchTransitiveGroups") if is_get => {
-            Ok(Call::TransitiveGroups { query: query(), page: page()? })
-        }
-        (Version::V1, ["groups", id, "memberships"], "checkTransitiveMembership") if is_get => {
-            let group = decode(id).ok_or_else(|| no_such_path(wire))?;
-            Ok(Call::TransitiveMembership { group, query: query() })
         }
         (_, [collection, id], _) if !is_get && serves(version, collection) => {
             let node = NodeRef::read(collection, id).ok_or_else(|| no_such_path(wire))?;
@@ -372,49 +360,6 @@ fn read_policy_call(wire: &Wire<'_>, node: NodeRef, verb: &str) -> Result<Call, 
     }
 }
 
-fn directory(wire: &Wire<'_>, rest: &str) -> Result<Call, ApiError> {
-    if wire.method != Method::GET {
-        return Err(no_such_path(wire));
-    }
-    let page = || PageRequest::read(&wire.query, "maxResults");
-    let key = |text: &str| {
-        decode(text).map(|key| key.to_ascii_lowercase()).ok_or_else(|| no_such_path(wire))
-    };
-    match rest.split('/').collect::<Vec<_>>().as_slice() {
-        ["groups"] => Ok(Call::DirectoryGroups { member: directory_member(wire)?, page: page()? }),
-        ["groups", group] => Ok(Call::DirectoryGroup { key: key(group)? }),
-        ["groups", group, "members"] => {
-            Ok(Call::DirectoryMembers { key: key(group)?, page: page()? })
-        }
-        ["groups", group, "hasMember", member] => {
-            Ok(Call::DirectoryHasMember { key: key(group)?, member: key(member)? })
-        }
-        _ => Err(no_such_path(wire)),
-    }
-}
-
-/// The member by whom groups are listed: `userKey`, or `query=memberKey=…` beside `customer` or `domain`.
-fn directory_member(wire: &Wire<'_>) -> Result<Option<String>, ApiError> {
-    if let Some(key) = wire.query.get("userKey") {
-        return Ok(Some(key.to_ascii_lowercase()));
-    }
-    if wire.query.get("customer").is_none() && wire.query.get("domain").is_none() {
-        return Err(ApiError::invalid("Bad Request: customer, domain or userKey is required."));
-    }
-    match wire.query.get("query") {
-        None => Ok(None),
-        Some(query) => match query.split_once('=') {
-            Some(("memberKey", key)) => Ok(Some(key.trim_matches('\'').to_ascii_lowercase())),
-            Some(_) | None => Err(ApiError::invalid("Invalid Input: query")),
-        },
-    }
-}
-
-fn list_roles(wire: &Wire<'_>, parent: Option<NodeRef>) -> Result<Call, ApiError> {
-    let full = matches!(wire.query.get("view"), Some("FULL" | "1"));
-    Ok(Call::ListRoles { parent, full, page: PageRequest::read(&wire.query, "pageSize")? })
-}
-
 /// Which version of Resource Manager serves which kind.
 fn serves(version: Version, collection: &str) -> bool {
     match version {
@@ -424,20 +369,20 @@ fn serves(version: Version, collection: &str) -> bool {
     }
 }
 
-fn decode(segment: &str) -> Option<String> {
+pub(crate) fn decode(segment: &str) -> Option<String> {
     percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-fn json_body(body: &[u8]) -> Result<Value, ApiError> {
+pub(crate) fn json_body(body: &[u8]) -> Result<Value, ApiError> {
     if body.is_empty() { Ok(Value::Null) } else { typed(body) }
 }
 
-fn typed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::invalid(format!("Invalid JSON payload received. {error}")))
 }
 
-fn no_such_path(wire: &Wire<'_>) -> ApiError {
+pub(crate) fn no_such_path(wire: &Wire<'_>) -> ApiError {
     ApiError::not_found(format!(
         "The simulated cloud does not serve {} /{}.",
         wire.method, wire.path
@@ -505,7 +450,7 @@ mod tests {
             "v1/folders/1",
             "v3/projects",
             "v3/things/1",
-            "v1/groups/g",
+            "v1/groups/g/members",
             "admin/directory/v1/users",
         ] {
             assert!(matches!(get(path, &[]).unwrap_err().code(), 400 | 404), "{path}");
@@ -517,9 +462,9 @@ mod tests {
     }
 
     fn get(path: &str, query: &[(&str, &str)]) -> Result<Call, ApiError> {
-        let query = Query::new(
-            query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        );
+        let pairs =
+            query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let query = Query::new(path, pairs);
         Call::read(&Wire { method: &Method::GET, path, query, body: b"" })
     }
 

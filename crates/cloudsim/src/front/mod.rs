@@ -214,13 +214,7 @@ mod tests {
         let mut world = World::default();
         for name in ["alice", "bob", "carol"] {
             let email = format!("{name}@example.com");
-            let person = Person {
-                email,
-                name: String::new(),
-                id: "1".into(),
-                note: String::new(),
-                groups_reader: false,
-            };
+            let person = Person { email, id: "1".into(), ..Person::default() };
             world.apply(Change::Put(Record::Person(person)));
         }
         visitor(&world, &Uri::from_static("/"), &headers(pairs)).map(|visitor| match visitor {

@@ -53,7 +53,9 @@ impl Intake {
         let is_base =
             uri.scheme() == Some(&Scheme::HTTP) && uri.path() == "/" && uri.query().is_none();
         let authority = uri.authority().filter(|_| is_base).cloned().ok_or_else(wrong)?;
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), authority })
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), authority })
     }
 
     fn uri(&self, original: &Uri) -> Result<Uri, axum::http::Error> {

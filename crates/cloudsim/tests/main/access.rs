@@ -24,7 +24,7 @@ async fn no_token_a_foreign_token_and_an_expired_token_are_401() {
 }
 
 #[tokio::test]
-async fn intake_reads_and_cannot_write_and_the_controller_can() {
+async fn intake_writes_no_policy_and_the_controller_those_of_projects_only() {
     let sim = Sim::start().await;
     let (intake, controller) = (sim.token(INTAKE), sim.token(CONTROLLER));
     for resource in [ORGANIZATION, "folders/200000000001", "projects/demo-web"] {
@@ -38,11 +38,9 @@ async fn intake_reads_and_cannot_write_and_the_controller_can() {
             "{}",
             refused.message()
         );
-        assert_eq!(
-            sim.call(Method::POST, &path, Some(body), Some(&controller)).await.status,
-            200,
-            "{resource}"
-        );
+        let by_controller = sim.call(Method::POST, &path, Some(body), Some(&controller)).await;
+        let expected = if resource.starts_with("projects/") { 200 } else { 403 };
+        assert_eq!(by_controller.status, expected, "{resource}");
     }
 }
 
@@ -57,7 +55,7 @@ async fn what_does_not_exist_is_denied_like_what_may_not_be_seen() {
 }
 
 #[tokio::test]
-async fn used_and_refused_permissions_are_recorded_once() {
+async fn used_and_refused_permissions_are_counted_per_principal_and_resource() {
     let sim = Sim::start().await;
     let intake = sim.token(INTAKE);
     for _ in 0..2 {
@@ -77,22 +75,44 @@ async fn used_and_refused_permissions_are_recorded_once() {
         )
         .await;
     }
-    let recorded = sim.get("sim/v1/permissions").await.body["permissions"].clone();
-    let of_intake: Vec<(&str, bool)> = recorded
+    let report = sim.get("sim/v1/permissions").await.body;
+    let of_intake = report["principals"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|it| it["caller"] == INTAKE)
-        .map(|it| (it["permission"].as_str().unwrap(), it["granted"].as_bool().unwrap()))
-        .collect();
+        .find(|it| it["principal"] == format!("serviceAccount:{INTAKE}"))
+        .unwrap();
     assert_eq!(
-        of_intake,
-        [
-            ("admin.groups.read", true),
-            ("resourcemanager.projects.get", true),
-            ("resourcemanager.projects.setIamPolicy", false)
-        ]
+        of_intake["permissions"],
+        json!([
+            {"permission": "admin.groups.read", "granted": 2,
+                "resources": [{"resource": "customers/C0demo001", "granted": 2}]},
+            {"permission": "resourcemanager.projects.get", "granted": 2,
+                "resources": [{"resource": "projects/demo-web", "granted": 2}]},
+            {"permission": "resourcemanager.projects.setIamPolicy", "denied": 2,
+                "resources": [{"resource": "projects/demo-web", "denied": 2}]},
+        ])
     );
+}
+
+#[tokio::test]
+async fn the_record_of_permissions_can_be_cleared() {
+    let sim = Sim::start().await;
+    sim.get("v3/projects/100000000101").await;
+    sim.get("v3/folders/200000000001").await;
+    let report = sim.get("sim/v1/permissions").await.body;
+    assert_eq!(report["principals"][0]["principal"], "user:olga@example.com");
+    assert_eq!(
+        report["principals"][0]["permissions"][1]["resources"],
+        json!([{"resource": "projects/demo-web", "granted": 1}]),
+        "by one name for each resource"
+    );
+    let cleared = sim.call(Method::DELETE, "sim/v1/permissions", None, None).await;
+    assert_eq!(cleared.status, 204);
+    assert_eq!(sim.get("sim/v1/permissions").await.body, json!({"principals": []}));
+    sim.get("v3/folders/200000000001").await;
+    let report = sim.get("sim/v1/permissions").await.body;
+    assert_eq!(report["principals"][0]["permissions"][0]["granted"], 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Sim, binding, eventually, listen};
+use crate::harness::{INTAKE, ORGANIZATION, Sim, binding, eventually, listen};
 
 const WEB: &str = "projects/demo-web";
 
@@ -140,6 +140,66 @@ async fn a_reused_etag_hides_a_write() {
 }
 
 #[tokio::test]
+async fn who_read_before_a_reused_etag_overwrites_a_write_that_was_never_seen() {
+    let sim = Sim::start().await;
+    let before = sim.policy(WEB).await;
+    sim.arm(
+        json!([{"method": "setIamPolicy", "resource": WEB, "kind": "ETAG_REUSED", "count": 1}]),
+    )
+    .await;
+    sim.add_binding(WEB, binding("roles/browser", "user:carol@example.com")).await;
+    assert!(has_change(&sim).await);
+    assert_eq!(sim.set_policy(WEB, before.clone()).await.status, 200);
+    assert!(!has_change(&sim).await, "lost");
+    let now = sim.policy(WEB).await;
+    assert_ne!(now["etag"], before["etag"], "the next write has a new etag again");
+    assert_eq!(sim.set_policy(WEB, before).await.status, 409);
+}
+
+#[tokio::test]
+async fn effective_policies_are_read_as_they_were_too() {
+    let sim = Sim::start().await;
+    let ask = format!(
+        "v1/{ORGANIZATION}/effectiveIamPolicies:batchGet?names=//cloudresourcemanager.googleapis.com/{WEB}"
+    );
+    let as_intake =
+        || async { sim.call(Method::GET, &ask, None, Some(&sim.token(INTAKE))).await.body };
+    let before = as_intake().await;
+    sim.add_binding(WEB, binding("roles/browser", "user:carol@example.com")).await;
+    sim.arm(json!([{"method": "batchGet", "kind": "STALE_READ", "count": 1}])).await;
+    assert_eq!(as_intake().await, before);
+    assert_ne!(as_intake().await, before);
+}
+
+#[tokio::test]
+async fn a_stale_read_of_a_policy_that_was_never_written_is_the_policy() {
+    let sim = Sim::start().await;
+    let policy = sim.policy(WEB).await;
+    sim.arm(json!([{"method": "getIamPolicy", "kind": "STALE_READ", "count": 1}])).await;
+    assert_eq!(sim.policy(WEB).await, policy);
+}
+
+#[tokio::test]
+async fn keys_topics_and_secrets_fail_by_their_names() {
+    let sim = Sim::start().await;
+    let key = "projects/demo-prod/locations/global/keyRings/r/cryptoKeys/k";
+    sim.arm(json!([
+        {"method": "encrypt", "resource": key.replace("demo-prod", "100000000103"), "kind": "ERROR", "status": 500},
+        {"method": "publish", "kind": "ERROR", "status": 503},
+        {"method": "access", "kind": "REPLY_LOST", "status": 504},
+    ]))
+    .await;
+    let other = format!("v1/{}:encrypt", key.replace("/k", "/other"));
+    assert_eq!(sim.post(&other, json!({})).await.status, 404);
+    assert_eq!(sim.post(&format!("v1/{key}:encrypt"), json!({})).await.error(), (500, "INTERNAL"));
+    let topic = "v1/projects/demo-prod/topics/t:publish";
+    assert_eq!(sim.post(topic, json!({})).await.error(), (503, "UNAVAILABLE"));
+    let secret = "v1/projects/demo-prod/secrets/s/versions/latest:access";
+    assert_eq!(sim.get(secret).await.error(), (504, "DEADLINE_EXCEEDED"));
+    assert_eq!(sim.get(secret).await.error(), (404, "NOT_FOUND"));
+}
+
+#[tokio::test]
 async fn other_methods_fail_too() {
     let sim = Sim::start().await;
     sim.arm(json!([
@@ -154,18 +214,39 @@ async fn other_methods_fail_too() {
 }
 
 #[tokio::test]
-async fn faults_that_make_no_sense_are_refused_and_leave_the_armed_ones() {
+async fn faults_that_make_no_sense_are_400_by_the_field_and_leave_the_armed_ones() {
     let sim = Sim::start().await;
     sim.arm(json!([{"method": "get", "kind": "ERROR", "count": 3}])).await;
-    for wrong in [
-        json!([{"method": "get", "kind": "NONSENSE"}]),
-        json!([{"method": "get", "kind": "ERROR", "status": 200}]),
-        json!([{"kind": "ERROR"}]),
+    for (wrong, field) in [
+        (json!({"method": "get", "kind": "ERROR"}), ""),
+        (json!([{"kind": "ERROR"}]), "method"),
+        (json!([{"method": "", "kind": "ERROR"}]), "[0].method"),
+        (json!([{"method": "projects.get", "kind": "ERROR"}]), "[0].method"),
+        (json!([{"method": "get"}]), "kind"),
+        (json!([{"method": "get", "kind": "NONSENSE"}]), "[0].kind"),
+        (
+            json!([{"method": "get", "kind": "ERROR"}, {"method": "get", "kind": "ERROR", "status": 200}]),
+            "[1].status",
+        ),
+        (json!([{"method": "get", "kind": "ERROR", "status": "500"}]), "[0].status"),
+        (json!([{"method": "get", "kind": "LATENCY", "delayMs": 5, "status": 500}]), "[0].status"),
+        (json!([{"method": "get", "kind": "LATENCY"}]), "[0].delayMs"),
+        (json!([{"method": "setIamPolicy", "kind": "APPLIED_LATE"}]), "[0].delayMs"),
+        (json!([{"method": "get", "kind": "LATENCY", "delayMs": 600_001}]), "[0].delayMs"),
+        (json!([{"method": "get", "kind": "LATENCY", "delayMs": -1}]), "[0].delayMs"),
+        (json!([{"method": "getIamPolicy", "kind": "STALE_READ", "delayMs": 1}]), "[0].delayMs"),
+        (json!([{"method": "get", "kind": "STALE_READ"}]), "[0].method"),
+        (json!([{"method": "getIamPolicy", "kind": "ETAG_REUSED"}]), "[0].method"),
+        (json!([{"method": "get", "kind": "ERROR", "count": 0}]), "[0].count"),
+        (json!([{"method": "get", "kind": "ERROR", "colour": "red"}]), "colour"),
     ] {
         let refused = sim.call(Method::PUT, "sim/v1/faults", Some(wrong.clone()), None).await;
-        assert!((400..500).contains(&refused.status), "{wrong}");
+        assert_eq!(refused.error(), (400, "INVALID_ARGUMENT"), "{wrong}");
+        assert!(refused.message().contains(field), "{wrong}: {}", refused.message());
     }
     assert_eq!(sim.get("sim/v1/faults").await.body[0]["count"], 3);
+    sim.arm(json!([])).await;
+    assert_eq!(sim.get("sim/v1/faults").await.body, json!([]));
 }
 
 async fn changed(sim: &Sim) -> Value {

@@ -2,6 +2,7 @@
 
 use curfew_cloudsim::{Cloud, OpenError, Options, SeedError};
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::harness::{CONTROLLER, Sim, binding};
 
@@ -13,7 +14,7 @@ async fn policies_tokens_people_keys_and_the_log_survive() {
     let path = directory.path().to_owned();
     let first = Sim::start_with(None, Some(path.clone())).await;
     first.add_binding(WEB, binding("roles/browser", "user:dave@example.com")).await;
-    first.call(Method::DELETE, "sim/v1/people/alice@example.com", None, None).await;
+    first.call(Method::DELETE, "sim/v1/principals/user:alice@example.com", None, None).await;
     let (policy, token) = (first.policy(WEB).await, first.token(CONTROLLER));
     let (log, uses) = (first.log().await, first.get("sim/v1/permissions").await.body);
     let keys = first.get("iap/verify/public_key-jwk").await.body;
@@ -29,14 +30,32 @@ async fn policies_tokens_people_keys_and_the_log_survive() {
     assert!(!second.cloud.people().iter().any(|person| person.email == "alice@example.com"));
     assert_eq!(second.log().await, log);
     assert_eq!(second.get("iap/verify/public_key-jwk").await.body, keys);
-    let recorded =
-        second.get("sim/v1/permissions").await.body["permissions"].as_array().unwrap().clone();
-    assert!(uses["permissions"].as_array().unwrap().iter().all(|used| recorded.contains(used)));
+    let recorded = names(&second.get("sim/v1/permissions").await.body);
+    assert!(names(&uses).iter().all(|used| recorded.contains(used)));
     assert_eq!(
         second.set_policy(WEB, policy).await.status,
         200,
         "the etag is still the current one"
     );
+}
+
+/// Principal, permission and resource of all that was used.
+fn names(report: &Value) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let items = |value: &Value| value.as_array().unwrap().clone();
+    let mut names = Vec::new();
+    for principal in items(&report["principals"]) {
+        for permission in items(&principal["permissions"]) {
+            for resource in items(&permission["resources"]) {
+                names.push((
+                    text(&principal["principal"]),
+                    text(&permission["permission"]),
+                    text(&resource["resource"]),
+                ));
+            }
+        }
+    }
+    names
 }
 
 #[test]

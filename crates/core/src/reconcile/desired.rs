@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AFTER_EXPIRY, Case, later, unanswered};
+use super::{Case, after_expiry, later, unanswered};
 use crate::chain::{Chain, Granted};
 use crate::condition;
 use crate::fact::OwnedBinding;
 use crate::observe::ObservedBindings;
 use crate::plan::{Purpose, Reason, SetBindings};
+use crate::planted;
 use crate::world::Observed;
 
 /// What the recorded facts ask of the policy.
@@ -28,7 +29,7 @@ fn desired<'a>(case: &Case<'_>, chain: &'a Chain<'a>) -> Desired<'a> {
     let Some(grant) = &chain.grant else { return Desired::Nothing };
     if chain.ended.is_some() {
         Desired::Nothing
-    } else if case.now >= later(grant.expires_at, AFTER_EXPIRY) {
+    } else if case.now >= later(grant.expires_at, after_expiry()) {
         if chain.has_unknown && chain.outcome.is_none() {
             Desired::WhatRunsOn
         } else {
@@ -36,6 +37,12 @@ fn desired<'a>(case: &Case<'_>, chain: &'a Chain<'a>) -> Desired<'a> {
         }
     } else if chain.outcome.is_some() {
         Desired::NothingAnswered(grant)
+    } else if planted!(
+        "early-removal",
+        case.now >= later(grant.expires_at, chrono::TimeDelta::seconds(-20)),
+        false
+    ) {
+        Desired::Nothing
     } else if chain.bound_at.is_some() || case.now >= grant.expires_at {
         Desired::WhatIsLeftOf(grant)
     } else {
@@ -63,8 +70,11 @@ pub(super) fn difference(
     match desired(case, chain) {
         Desired::Standing(grant) => stand(case, grant, seen),
         Desired::WhatIsLeftOf(grant) => keep(case, grant, seen, reasons),
+        #[cfg(feature = "planted-bugs")]
+        Desired::NothingAnswered(_) if planted::is("no-fence") && seen.is_clear() => None,
         Desired::NothingAnswered(grant) if seen.is_clear() => {
-            Some(set(case, chain, dead_forms(grant), seen, Purpose::Fence))
+            let forms = planted!("fence-gives-access", live_forms(grant), dead_forms(grant));
+            Some(set(case, chain, forms, seen, Purpose::Fence))
         }
         Desired::NothingAnswered(_) => {
             Some(set(case, chain, Vec::new(), seen, Purpose::Difference))
@@ -80,7 +90,7 @@ pub(super) fn difference(
 /// Whether a binding says itself that it has ended long enough ago.
 fn is_over(binding: &OwnedBinding, now: DateTime<Utc>) -> bool {
     condition::read_granted(&binding.expression)
-        .is_none_or(|granted| now >= later(granted.ends_at, AFTER_EXPIRY))
+        .is_none_or(|granted| now >= later(granted.ends_at, after_expiry()))
 }
 
 /// Of all that stands, only these of ours.
@@ -100,7 +110,7 @@ fn only(
 }
 
 fn is_past_its_end(case: &Case<'_>, chain: &Chain<'_>) -> bool {
-    chain.grant.as_ref().is_some_and(|grant| case.now >= later(grant.expires_at, AFTER_EXPIRY))
+    chain.grant.as_ref().is_some_and(|grant| case.now >= later(grant.expires_at, after_expiry()))
 }
 
 /// Without a read, ask for a turn where there may be something to do: the turn reads the policy itself.

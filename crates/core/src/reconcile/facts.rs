@@ -11,6 +11,7 @@ use crate::fact::{
 };
 use crate::judge::{Basis, Eligibility};
 use crate::plan::Reason;
+use crate::planted;
 use crate::request::Rejection;
 use crate::spec::Spec;
 use crate::world::{Observed, Standing};
@@ -31,7 +32,9 @@ pub(super) fn next<'a>(
         note_binding(case, &mut draft);
         outcome::end_early(case, &mut draft);
         note_drift(case, &mut draft, reasons);
-        if draft.chain.outcome.is_none() && draft.chain.grant.is_none() {
+        let is_over = planted!("granted-after-the-outcome", false, draft.chain.outcome.is_some());
+        let is_granted = planted!("granted-again", false, draft.chain.grant.is_some());
+        if !is_over && !is_granted {
             advance(case, &mut draft, reasons);
         }
     } else {
@@ -61,7 +64,9 @@ fn look_at_entries(case: &Case<'_>, draft: &mut Draft<'_>) {
     let mut places = Places::used_by(&draft.chain);
     for (nonce, entry) in &case.request.entries {
         // A newer version may understand it: leave it to that one.
-        if draft.chain.seen.contains_key(nonce) || *entry == Err(Rejection::UnsupportedVersion) {
+        if planted!("seen-again", false, draft.chain.seen.contains_key(nonce))
+            || *entry == Err(Rejection::UnsupportedVersion)
+        {
             continue;
         }
         let counted = match entry {
@@ -113,11 +118,17 @@ fn count(case: &Case<'_>, entry: &Entry) -> Counted {
     let yes = || Counted::Yes { act, by: entry.actor.email.to_string() };
     let no = |why: &str| Counted::No { why: why.into() };
     match act {
-        ActKind::Withdraw if is_from_the_requester(case, entry) => yes(),
+        ActKind::Withdraw
+            if planted!("anybody-withdraws", true, is_from_the_requester(case, entry)) =>
+        {
+            yes()
+        }
         ActKind::Withdraw => no("NOT_THE_REQUESTER"),
         // Ending access needs fewer inputs than giving it: an unanswered look-up does not delay it.
         ActKind::Revoke => match case.world.standing.get(&entry.nonce) {
-            Some(Observed::Known(Standing::None)) => no("NOT_AN_OPERATOR"),
+            Some(Observed::Known(Standing::None)) => {
+                planted!("anybody-revokes", yes(), no("NOT_AN_OPERATOR"))
+            }
             Some(Observed::Known(Standing::Operator) | Observed::Unknown(_)) | None => yes(),
         },
         ActKind::Decision | ActKind::Extend | ActKind::CloseReview => no("NOT_OFFERED"),
@@ -132,6 +143,7 @@ fn note_binding(case: &Case<'_>, draft: &mut Draft<'_>) {
     let (Some(grant), None) = (&draft.chain.grant, draft.chain.bound_at) else { return };
     let Observed::Known(seen) = &case.world.bindings else { return };
     let all_stand = grant.bindings.iter().all(|binding| seen.ours.contains(&binding.live));
+    let all_stand = planted!("bound-unseen", true, all_stand);
     if all_stand && !grant.bindings.is_empty() && draft.chain.outcome.is_none() {
         let expires_at = grant.expires_at;
         draft.record(Fact::Bound { expires_at });
@@ -193,7 +205,8 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
     if draft.chain.approved_at.is_none() {
         draft.record(Fact::Approval { target: spec.digest.clone(), nonces: Vec::new() });
     }
-    if spec.start_at.is_some_and(|start| case.now < start) {
+    let is_early = spec.start_at.is_some_and(|start| case.now < start);
+    if planted!("start-ignored", false, is_early) {
         return reasons.push(Reason::Waiting { what: "startAt" });
     }
     match grant(spec, basis, case.now) {
@@ -209,6 +222,8 @@ fn grant(
 ) -> Result<Grant<UntaggedBinding>, condition::BuildError> {
     let starts_at = spec.start_at.unwrap_or(now).max(now).trunc_subsecs(0);
     let expires_at = later(starts_at, spec.duration);
+    let expires_at =
+        planted!("a-second-longer", later(expires_at, chrono::TimeDelta::seconds(1)), expires_at);
     let bindings = spec.roles.iter().zip(&basis.carried).map(|(requested, carried)| {
         let form = |ends_at| {
             condition::granted_expression(starts_at, ends_at, carried).map(|expression| {

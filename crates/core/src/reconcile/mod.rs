@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::chain::Chain;
 use crate::phase::Phase;
 use crate::plan::{Plan, Reason};
+use crate::planted;
 use crate::request::{Rejection, Request};
 use crate::world::{Unanswered, World};
 
@@ -84,6 +85,10 @@ impl Case<'_> {
         let start_at = self.request.spec.as_ref().ok().and_then(|spec| spec.start_at);
         later(start_at.map_or(approved_at, |start| start.max(approved_at)), ACTIVATION_WINDOW)
     }
+}
+
+fn after_expiry() -> TimeDelta {
+    planted!("no-wait-after-expiry", TimeDelta::zero(), AFTER_EXPIRY)
 }
 
 /// An instant later by a constant; at the end of time it stays there.

@@ -1,11 +1,12 @@
 //! Why access is over, and when it is known that nothing is left.
 
 use super::facts::Draft;
-use super::{AFTER_EXPIRY, Case, UNREADABLE_AFTER_EXPIRY, later};
+use super::{Case, UNREADABLE_AFTER_EXPIRY, after_expiry, later};
 use crate::chain::{Chain, Granted};
 use crate::entry::ActKind;
 use crate::fact::{Counted, Ending, Fact, Outcome, OutcomeReason};
 use crate::judge::Eligibility;
+use crate::planted;
 use crate::world::{Observed, Unanswered};
 
 /// One possible reason: the outcome, if it applies.
@@ -55,13 +56,21 @@ fn ending(case: &Case<'_>, chain: &Chain<'_>) -> Option<Ending> {
     match (&chain.grant, &chain.outcome) {
         // A fact that is not understood may be a grant.
         (None, Some(_)) => (!chain.has_unknown).then_some(Ending::NeverGranted),
-        (Some(grant), _) if case.now >= later(grant.expires_at, AFTER_EXPIRY) => {
-            after_expiry(case, grant)
+        (Some(grant), _) if case.now >= later(grant.expires_at, after_expiry()) => {
+            gone_after_expiry(case, grant)
         }
         (Some(_), Some(over)) => {
+            #[cfg(feature = "planted-bugs")]
+            if planted::is("a-read-ends") && is_seen_clear(case) {
+                return Some(Ending::Answered);
+            }
             // The write counts only if it was made from a read after the outcome was recorded.
             let answered = case.world.answered.as_ref()?;
-            let knew = answered.facts_known_before_read >= over.position;
+            let knew = planted!(
+                "any-answer-ends",
+                true,
+                answered.facts_known_before_read >= over.position
+            );
             (knew && answered.left.is_empty() && answered.left_altered == 0)
                 .then_some(Ending::Answered)
         }
@@ -69,7 +78,7 @@ fn ending(case: &Case<'_>, chain: &Chain<'_>) -> Option<Ending> {
     }
 }
 
-fn after_expiry(case: &Case<'_>, grant: &Granted<'_>) -> Option<Ending> {
+fn gone_after_expiry(case: &Case<'_>, grant: &Granted<'_>) -> Option<Ending> {
     match &case.world.bindings {
         Observed::Known(seen) if seen.is_clear() => Some(Ending::SeenGone),
         Observed::Known(_) | Observed::Unknown(Unanswered::NotAsked) => None,
@@ -138,6 +147,7 @@ fn was_rolled_back(case: &Case<'_>, _: &Chain<'_>) -> Option<Outcome> {
 
 fn was_not_approved_in_time(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
     let late = chain.approved_at.is_none() && case.now >= case.decide_by(chain);
+    let late = planted!("no-approval-deadline", false, late);
     late.then(|| {
         outcome(OutcomeReason::ApprovalTimedOut, "not judged and approved before its deadline")
     })
@@ -166,4 +176,9 @@ fn could_not_be_activated(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome>
             "the binding could not be made before its deadline",
         )
     })
+}
+
+#[cfg(feature = "planted-bugs")]
+fn is_seen_clear(case: &Case<'_>) -> bool {
+    case.world.bindings.known().is_some_and(crate::observe::ObservedBindings::is_clear)
 }

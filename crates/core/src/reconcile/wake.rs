@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AFTER_EXPIRY, Case, DRIFT_SETTLES, UNREADABLE_AFTER_EXPIRY, later};
+use super::{Case, DRIFT_SETTLES, UNREADABLE_AFTER_EXPIRY, after_expiry, later};
 use crate::chain::Chain;
 
 /// The next deadline of the chain that has not come yet.
@@ -13,7 +13,7 @@ pub(super) fn next(case: &Case<'_>, chain: &Chain<'_>) -> Option<DateTime<Utc>> 
     let mut deadlines = Vec::new();
     match (&chain.grant, chain.approved_at) {
         (Some(grant), _) => {
-            deadlines.push(later(grant.expires_at, AFTER_EXPIRY));
+            deadlines.push(later(grant.expires_at, after_expiry()));
             deadlines.push(later(grant.expires_at, UNREADABLE_AFTER_EXPIRY));
             match (&chain.outcome, chain.bound_at) {
                 (Some(_), _) => {}

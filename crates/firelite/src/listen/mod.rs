@@ -20,40 +20,43 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::{
+    faults::StreamFault,
     limits::TOKEN_REFRESH_INTERVAL,
     name::Database,
     refusal::Refusal,
-    service::Outbox,
+    service::{Context, Outbox},
     store::{Snapshot, Store},
 };
 use session::Session;
 
 /// Serves one stream until its client goes, the server stops or the store fails.
 pub(crate) async fn serve(
-    store: Store,
+    context: Context,
     mut inbound: Streaming<ListenRequest>,
     outbox: Outbox<ListenResponse>,
     shutdown: CancellationToken,
-) {
-    let outcome = tokio::select! {
+) -> Result<(), Status> {
+    let _counted = context.metrics.listener();
+    tokio::select! {
         () = outbox.closed() => Ok(()),
-        () = shutdown.cancelled() => Err(Refusal::ShuttingDown.into()),
-        outcome = converse(store, &mut inbound, outbox.clone()) => outcome,
-    };
-    if let Err(status) = outcome {
-        outbox.fail(status).await;
+        () = shutdown.cancelled() => Err(Refusal::Unavailable.into()),
+        outcome = converse(context, &mut inbound, outbox.clone()) => outcome,
     }
 }
 
 async fn converse(
-    store: Store,
+    context: Context,
     inbound: &mut Streaming<ListenRequest>,
     outbox: Outbox<ListenResponse>,
 ) -> Result<(), Status> {
-    let mut revision = store.revision();
+    let Context { store, metrics, faults, .. } = context;
+    let (mut revision, mut faults) = (store.revision(), faults.stream());
     let mut refresh = interval(TOKEN_REFRESH_INTERVAL);
+    // The first tick comes at once.
+    refresh.reset();
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stream = Stream { session: Session::new(store.epoch(), outbox), store, database: None };
+    let session = Session::new(store.epoch(), metrics, outbox);
+    let mut stream = Stream { session, store, database: None };
     loop {
         let step = tokio::select! {
             request = inbound.message() => match request? {
@@ -62,9 +65,13 @@ async fn converse(
             },
             changed = revision.changed() => match changed {
                 Ok(()) => Step::CatchUp,
-                Err(_stopped) => return Err(Refusal::ShuttingDown.into()),
+                Err(_stopped) => return Err(Refusal::Unavailable.into()),
             },
             _ = refresh.tick() => Step::Refresh,
+            fault = faults.next() => match fault {
+                StreamFault::Drop => return Err(Refusal::Unavailable.into()),
+                StreamFault::Reset => Step::Reset,
+            },
         };
         stream = stream.step(step).await?;
     }
@@ -75,6 +82,7 @@ enum Step {
     Request(Box<ListenRequest>),
     CatchUp,
     Refresh,
+    Reset,
 }
 
 /// One stream between two steps.
@@ -90,6 +98,7 @@ impl Stream {
         match step {
             Step::Request(request) => self.request(*request).await,
             Step::CatchUp => self.on_snapshot(Session::advance).await,
+            Step::Reset => self.on_snapshot(Session::reset).await,
             Step::Refresh => {
                 self.session.refresh_token().await?;
                 Ok(self)

@@ -1,14 +1,14 @@
 //! The targets of one stream and what they are told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use gcloud_sdk::google::{
-    firestore::v1::{
-        Document, DocumentChange, DocumentDelete, DocumentRemove, ExistenceFilter, ListenResponse,
-        Target, TargetChange, listen_response::ResponseType, target::ResumeType,
-        target_change::TargetChangeType,
-    },
-    rpc,
+use gcloud_sdk::google::firestore::v1::{
+    Document, DocumentChange, DocumentDelete, DocumentRemove, ExistenceFilter, ListenResponse,
+    Target, TargetChange, listen_response::ResponseType, target::ResumeType,
+    target_change::TargetChangeType,
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     limits::TARGETS_MAX,
+    metrics::{Counted, Metrics},
     name::Database,
     refusal::Refusal,
     service::Outbox,
@@ -27,13 +28,12 @@ use crate::{
 /// The state of one stream.
 pub(super) struct Session {
     epoch: Epoch,
+    metrics: Arc<Metrics>,
     outbox: Outbox<ListenResponse>,
-    targets: BTreeMap<i32, Watch>,
+    targets: BTreeMap<i32, (Watch, Counted)>,
     /// Up to where every target has been told.
     at: Position,
     read_time: Micros,
-    /// The position of the last token that was sent.
-    told: Position,
 }
 
 /// How a new target begins.
@@ -48,14 +48,14 @@ enum Start {
 
 impl Session {
     /// A stream without targets.
-    pub(super) fn new(epoch: Epoch, outbox: Outbox<ListenResponse>) -> Self {
+    pub(super) fn new(epoch: Epoch, metrics: Arc<Metrics>, outbox: Outbox<ListenResponse>) -> Self {
         Self {
             epoch,
+            metrics,
             outbox,
             targets: BTreeMap::new(),
             at: Position::START,
             read_time: Micros(0),
-            told: Position::START,
         }
     }
 
@@ -74,11 +74,10 @@ impl Session {
         if !snapshot.is_resumable(from)? {
             return self.reset_all(snapshot);
         }
-        let collections: BTreeSet<_> = self.targets.values().flat_map(Watch::collections).collect();
-        let collections: Vec<_> = collections.into_iter().collect();
-        let changes = snapshot.changes_since(from, &collections)?;
+        let scopes: Vec<_> = self.targets.values().flat_map(|(watch, _)| watch.scopes()).collect();
+        let changes = snapshot.changes_since(from, &scopes)?;
         let mut events = Events::default();
-        for (id, watch) in &mut self.targets {
+        for (id, (watch, _)) in &mut self.targets {
             events.add(*id, watch.effects(snapshot, &changes)?);
         }
         if self.send_events(events)? { self.send_snapshot_end() } else { Ok(()) }
@@ -96,7 +95,7 @@ impl Session {
         match self.begin(snapshot, database, id, target) {
             Ok(_) if target.once => self.send_target(TargetChangeType::Remove, id, None),
             Ok(watch) => {
-                self.targets.insert(id, watch);
+                self.targets.insert(id, (watch, self.metrics.target()));
                 Ok(())
             }
             Err(refusal) if is_of_target(&refusal) => {
@@ -115,14 +114,19 @@ impl Session {
         self.outbox.send(respond(ResponseType::TargetChange(change))).await
     }
 
-    /// Sends a fresh token if the log has moved since the last one.
+    /// Sends a fresh token, also where nothing has changed: it says that the stream lives.
     pub(super) async fn refresh_token(&mut self) -> Result<(), Refusal> {
-        if self.targets.is_empty() || self.told == self.at {
+        if self.targets.is_empty() {
             return Ok(());
         }
-        self.told = self.at;
         let change = self.with_token(target_change(TargetChangeType::NoChange, Vec::new()));
         self.outbox.send(respond(ResponseType::TargetChange(change))).await
+    }
+
+    /// Tells every target to forget what it knows, and everything anew.
+    pub(super) fn reset(&mut self, snapshot: &Snapshot<'_>) -> Result<(), Refusal> {
+        (self.at, self.read_time) = (snapshot.position(), snapshot.read_time());
+        if self.targets.is_empty() { Ok(()) } else { self.reset_all(snapshot) }
     }
 
     fn begin(
@@ -186,8 +190,7 @@ impl Session {
         watch: &mut Watch,
         position: Position,
     ) -> Result<(), Refusal> {
-        let collections: Vec<_> = watch.collections().into_iter().collect();
-        let changes: Vec<Change> = snapshot.changes_since(position, &collections)?;
+        let changes: Vec<Change> = snapshot.changes_since(position, &watch.scopes())?;
         let concerned = changes.iter().any(|change| watch.concerns(change));
         if concerned && !watch.is_pointwise() {
             self.send_target(TargetChangeType::Reset, id, None)?;
@@ -206,11 +209,11 @@ impl Session {
 
     /// The log no longer reaches back to what the targets were told last.
     fn reset_all(&mut self, snapshot: &Snapshot<'_>) -> Result<(), Refusal> {
-        for (id, mut watch) in std::mem::take(&mut self.targets) {
+        for (id, (mut watch, counted)) in std::mem::take(&mut self.targets) {
             self.send_target(TargetChangeType::Reset, id, None)?;
             self.send_all(snapshot, id, &mut watch)?;
             self.send_current(id)?;
-            self.targets.insert(id, watch);
+            self.targets.insert(id, (watch, counted));
         }
         self.send_snapshot_end()
     }
@@ -245,8 +248,7 @@ impl Session {
     }
 
     /// Says that everything up to the read time has been told, for all targets.
-    fn send_snapshot_end(&mut self) -> Result<(), Refusal> {
-        self.told = self.at;
+    fn send_snapshot_end(&self) -> Result<(), Refusal> {
         let change = self.with_token(target_change(TargetChangeType::NoChange, Vec::new()));
         self.outbox.send_blocking(respond(ResponseType::TargetChange(change)))
     }
@@ -257,11 +259,10 @@ impl Session {
         id: i32,
         cause: Option<Refusal>,
     ) -> Result<(), Refusal> {
-        let cause = cause.map(|refusal| rpc::Status {
-            code: refusal.code().into(),
-            message: refusal.to_string(),
-            details: Vec::new(),
-        });
+        if kind == TargetChangeType::Reset {
+            self.metrics.count_reset();
+        }
+        let cause = cause.map(|refusal| refusal.to_rpc());
         let change = TargetChange { cause, ..target_change(kind, vec![id]) };
         self.outbox.send_blocking(respond(ResponseType::TargetChange(change)))
     }
@@ -353,13 +354,16 @@ fn is_of_target(refusal: &Refusal) -> bool {
         | Refusal::Argument(_)
         | Refusal::Unimplemented(_) => true,
         Refusal::Write(_)
+        | Refusal::Transaction(_)
+        | Refusal::Contention
+        | Refusal::TooOld
         | Refusal::Entry(_)
         | Refusal::Store(_)
         | Refusal::NotFound(_)
         | Refusal::RequestTooLarge
         | Refusal::DeadlineExceeded
         | Refusal::Cancelled
-        | Refusal::ShuttingDown => false,
+        | Refusal::Unavailable => false,
     }
 }
 

@@ -12,8 +12,8 @@ use gcloud_sdk::google::firestore::v1::{
 
 use crate::{
     limits::TARGET_DOCUMENTS_MAX,
-    name::{CollectionPath, Database, DocumentName},
-    query::Query,
+    name::{Database, DocumentName},
+    query::{Query, Scope},
     refusal::Refusal,
     store::{Change, Snapshot},
 };
@@ -69,7 +69,7 @@ impl Watch {
             return Err(Refusal::Argument("A query target has no query."));
         };
         let query = Query::parse(&target.parent, query)?;
-        if query.collection.database().as_ref() != Some(database) {
+        if query.scope.database().as_ref() != Some(database) {
             return Err(Refusal::Argument("The target is of another database than the stream."));
         }
         if query.projection.is_some() {
@@ -85,11 +85,14 @@ impl Watch {
         }
     }
 
-    /// The collections whose changes concern this target.
-    pub(super) fn collections(&self) -> BTreeSet<CollectionPath> {
+    /// Where changes concern this target.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
         match self {
-            Self::Documents(names) => names.iter().map(DocumentName::collection).collect(),
-            Self::Query(query) | Self::Window(query, _) => [query.collection.clone()].into(),
+            Self::Documents(names) => {
+                let collections: BTreeSet<_> = names.iter().map(DocumentName::collection).collect();
+                collections.into_iter().map(Scope::Collection).collect()
+            }
+            Self::Query(query) | Self::Window(query, _) => vec![query.scope.clone()],
         }
     }
 

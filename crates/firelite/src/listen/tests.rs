@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     query::tests::{document, field, filtered},
-    store::tests::{mutation, open, set},
+    store::tests::{metrics, mutation, open, set},
     time::Micros,
     value::strategies::{int, text},
 };
@@ -40,26 +40,28 @@ async fn a_stream_that_fell_behind_the_log_is_reset() {
 }
 
 #[tokio::test]
-async fn a_quiet_target_gets_a_fresh_token_but_only_when_the_log_has_moved() {
+async fn a_quiet_target_gets_fresh_tokens() {
     let directory = TempDir::new().unwrap();
     let (store, _writer) = open(&directory, &["a ASC"], Micros::now);
     let (mut session, mut replies) = watching_a_is_1(&store).await;
     assert_eq!(heard(&mut replies), "Add Current NoChange");
     session.refresh_token().await.unwrap();
-    assert_eq!(heard(&mut replies), "");
+    assert_eq!(heard(&mut replies), "NoChange");
 
     store.commit(vec![set("x", int(2))]).await.unwrap();
     let mut session = advance(&store, session).await;
     assert_eq!(heard(&mut replies), "");
     session.refresh_token().await.unwrap();
     assert_eq!(heard(&mut replies), "NoChange");
+    session.remove(1).await.unwrap();
+    assert_eq!(heard(&mut replies), "Remove");
     session.refresh_token().await.unwrap();
     assert_eq!(heard(&mut replies), "");
 }
 
 async fn watching_a_is_1(store: &Store) -> (Session, Replies) {
     let (sender, replies) = mpsc::channel(64);
-    let mut session = Session::new(store.epoch(), Outbox::new(sender));
+    let mut session = Session::new(store.epoch(), metrics(), Outbox::new(sender));
     let query = filtered(field("a", Operator::Equal, int(1)));
     let target = QueryTarget {
         parent: format!("{DATABASE}/documents"),

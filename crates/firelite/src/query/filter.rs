@@ -8,7 +8,7 @@ use super::QueryError;
 use crate::{
     field_path::FieldPath,
     limits::DISJUNCTIONS_MAX,
-    value::{self, Class, class, compare},
+    value::{self, Class, class, compare, is_nan},
 };
 
 /// A tree of tests.
@@ -33,7 +33,7 @@ pub(crate) struct FieldTest {
 #[derive(Clone, Debug)]
 pub(super) enum Test {
     Equal(Value),
-    /// On this side of a value of the same class.
+    /// On this side of a value of the same class; NaN is on no side of anything.
     Beside {
         side: Ordering,
         or_equal: bool,
@@ -41,7 +41,7 @@ pub(super) enum Test {
     },
     /// Neither null nor equal.
     NotEqual(Value),
-    /// Neither null nor equal to one of them.
+    /// Neither null nor equal to one of them; nothing passes if one of them is null.
     NotIn(Vec<Value>),
     In(Vec<Value>),
     /// An array with this element.
@@ -67,6 +67,15 @@ impl Filter {
                 filters.iter().flat_map(Self::tests).collect()
             }
             Self::Field(field) => vec![field],
+        }
+    }
+
+    /// Whether there are alternatives: `OR`, `IN` or `ARRAY_CONTAINS_ANY`.
+    pub(super) fn has_alternatives(&self) -> bool {
+        match self {
+            Self::And(filters) => filters.iter().any(Self::has_alternatives),
+            Self::Or(_) => true,
+            Self::Field(field) => matches!(field.test, Test::In(_) | Test::ContainsAny(_)),
         }
     }
 
@@ -163,13 +172,16 @@ impl Test {
         match self {
             Self::Equal(value) => equals(value),
             Self::Beside { side, or_equal, value } => {
-                class(stored) == class(value) && {
+                class(stored) == class(value) && !is_nan(stored) && !is_nan(value) && {
                     let order = compare(stored, value);
                     order == *side || (*or_equal && order.is_eq())
                 }
             }
             Self::NotEqual(value) => !is_null && !equals(value),
-            Self::NotIn(values) => !is_null && !values.iter().any(equals),
+            Self::NotIn(values) => {
+                let any_null = values.iter().any(|value| class(value) == Class::Null);
+                !is_null && !any_null && !values.iter().any(equals)
+            }
             Self::In(values) => values.iter().any(equals),
             Self::Contains(value) => contains(stored, value),
             Self::ContainsAny(values) => values.iter().any(|value| contains(stored, value)),

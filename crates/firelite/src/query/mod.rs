@@ -1,19 +1,23 @@
 //! Structured queries: what they ask for, which documents they match, and in which order.
 
+mod aggregate;
 mod filter;
 mod parse;
 mod plan;
+mod scope;
 
-use gcloud_sdk::google::firestore::v1::Document;
+use gcloud_sdk::google::firestore::v1::{Document, Value, value::ValueType};
 
+pub(crate) use aggregate::Aggregation;
 pub(crate) use filter::Filter;
-pub(crate) use plan::{KeyRange, Scan, Source, scans};
+pub(crate) use plan::{KeyRange, Plan, Scan, Source, plan};
+pub(crate) use scope::Scope;
 
 use crate::{
     field_path::{FieldPath, FieldPathError},
     indexes::Direction,
-    limits::{DISJUNCTIONS_MAX, FILTERS_MAX, NOT_IN_VALUES_MAX},
-    name::{CollectionPath, DocumentName, NameError},
+    limits::{AGGREGATIONS_MAX, DISJUNCTIONS_MAX, FILTERS_MAX, NOT_IN_VALUES_MAX},
+    name::NameError,
     value,
 };
 
@@ -59,9 +63,30 @@ pub(crate) enum QueryError {
          query."
     )]
     SeveralNegations,
+    /// `NOT_IN` beside a disjunction.
+    #[error("'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'.")]
+    NotInWithAlternatives,
+    /// A comparison with a value that is none.
+    #[error("Cannot convert firestore.v1.Value with type unset.")]
+    NoType,
     /// A field twice in the order.
     #[error("order by clause cannot contain duplicate fields {0}")]
     DuplicateOrder(FieldPath),
+    /// An order as text that is not one.
+    #[error("Invalid order by clause \"{0}\".")]
+    OrderText(String),
+    /// No aggregation, or one without operator.
+    #[error("Aggregations can not be empty.")]
+    NoAggregation,
+    /// Too many aggregations.
+    #[error("A maximum of {AGGREGATIONS_MAX} aggregations is allowed per query.")]
+    TooManyAggregations,
+    /// Two aggregations under one name.
+    #[error("Aggregation aliases contain duplicate alias: {0}.")]
+    DuplicateAlias(String),
+    /// An aggregation of something that has no value.
+    #[error("Aggregations are not supported for the property: {0}")]
+    NotAggregated(&'static str),
     /// A filter on `__name__` with something that is not a document of the collection.
     #[error("__key__ filter value must be a Key")]
     NotAKey,
@@ -78,10 +103,10 @@ pub(crate) enum QueryError {
 
 const _: () = assert!(NOT_IN_VALUES_MAX <= DISJUNCTIONS_MAX);
 
-/// A checked query over one collection.
+/// A checked query.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
-    pub(crate) collection: CollectionPath,
+    pub(crate) scope: Scope,
     filter: Filter,
     /// The full order: explicit, implied by inequalities, then the name.
     order: Vec<Order>,
@@ -91,6 +116,8 @@ pub(crate) struct Query {
     pub(crate) limit: Option<usize>,
     /// The fields to return; `None` for all.
     pub(crate) projection: Option<Vec<FieldPath>>,
+    /// Fields without which a document is no result: those of aggregations.
+    present: Vec<FieldPath>,
 }
 
 /// One part of an order.
@@ -101,27 +128,34 @@ struct Order {
 }
 
 impl Query {
-    /// The first documents of a collection by name, from the one with the id bytes `start` on.
-    pub(crate) fn whole(collection: CollectionPath, start: Vec<u8>, limit: usize) -> Self {
-        Self {
-            collection,
+    /// The documents of a scope in the order of a text such as `a desc, b`, from the one with the
+    /// sort key `start` on.
+    pub(crate) fn list(
+        scope: Scope,
+        order_by: &str,
+        start: Vec<u8>,
+        limit: usize,
+    ) -> Result<Self, QueryError> {
+        Ok(Self {
+            scope,
             filter: Filter::And(Vec::new()),
-            order: vec![Order { path: FieldPath::name(), direction: Direction::Ascending }],
+            order: parse::order_text(order_by)?,
             window: KeyRange { start, end: None },
             offset: 0,
             limit: Some(limit),
             projection: None,
-        }
+            present: Vec::new(),
+        })
     }
 
     /// Where a document stands in the order, as bytes; `None` when it lacks a field of the order
     /// and so is no result.
-    fn sort_key(&self, document: &Document) -> Option<Vec<u8>> {
+    pub(crate) fn sort_key(&self, document: &Document) -> Option<Vec<u8>> {
         let mut key = Vec::new();
         for Order { path, direction } in &self.order {
             let start = key.len();
             if path.is_name() {
-                value::document_id(&mut key, id_of(document));
+                self.scope.name_key(&mut key, &document.name);
             } else {
                 value::encode(&mut key, path.get(&document.fields)?);
             }
@@ -139,52 +173,36 @@ impl Query {
 
     /// The sort key of a document that is a result.
     pub(crate) fn result_key(&self, document: &Document) -> Option<Vec<u8>> {
-        if !self.is_of_collection(&document.name) || !self.filter.matches(document) {
+        let is_there = |path: &FieldPath| path.get(&document.fields).is_some();
+        if !self.scope.contains(&document.name)
+            || !self.filter.matches(document)
+            || !self.present.iter().all(is_there)
+        {
             return None;
         }
         self.sort_key(document).filter(|key| self.window.contains(key))
-    }
-
-    /// Whether the name is of this query's collection.
-    pub(crate) fn is_of_collection(&self, name: &str) -> bool {
-        name.rsplit_once('/').is_some_and(|(parent, _)| parent == self.collection.as_str())
     }
 
     /// Whether a document alone decides whether it is a result.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.limit.is_none() && self.offset == 0
     }
+
+    /// The bytes by which a value is found at a path of the order or of a filter.
+    fn key_of(&self, path: &FieldPath, value: &Value) -> Vec<u8> {
+        key_of(&self.scope, path, value)
+    }
 }
 
-fn id_of(document: &Document) -> &str {
-    document.name.rsplit('/').next().unwrap_or_default()
-}
-
-/// The bytes by which a value is found at a path of an order or a filter: the id for `__name__`.
-fn key_of(path: &FieldPath, value: &gcloud_sdk::google::firestore::v1::Value) -> Vec<u8> {
-    use gcloud_sdk::google::firestore::v1::value::ValueType;
+/// The bytes by which a value is found at a path of an order or a filter: the name's key for
+/// `__name__`.
+fn key_of(scope: &Scope, path: &FieldPath, value: &Value) -> Vec<u8> {
     let mut key = Vec::new();
     match &value.value_type {
-        Some(ValueType::ReferenceValue(name)) if path.is_name() => {
-            value::document_id(&mut key, name.rsplit('/').next().unwrap_or_default());
-        }
+        Some(ValueType::ReferenceValue(name)) if path.is_name() => scope.name_key(&mut key, name),
         _plain_value => value::encode(&mut key, value),
     }
     key
-}
-
-/// Whether a value is a reference to a document of the collection.
-fn is_key_of(
-    collection: &CollectionPath,
-    value: &gcloud_sdk::google::firestore::v1::Value,
-) -> bool {
-    use gcloud_sdk::google::firestore::v1::value::ValueType;
-    match &value.value_type {
-        Some(ValueType::ReferenceValue(name)) => {
-            DocumentName::parse(name).is_ok_and(|name| name.collection() == *collection)
-        }
-        _not_a_reference => false,
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::{cmp::Ordering, collections::BTreeSet};
 use gcloud_sdk::google::firestore::v1::{
     Cursor, StructuredQuery, Value,
     structured_query::{
-        self as wire, CollectionSelector, CompositeFilter, FieldFilter, FieldReference,
-        UnaryFilter, composite_filter, field_filter,
+        self as wire, CompositeFilter, FieldFilter, FieldReference, UnaryFilter, composite_filter,
+        field_filter,
         filter::FilterType,
         unary_filter::{self, OperandType},
     },
@@ -14,15 +14,14 @@ use gcloud_sdk::google::firestore::v1::{
 };
 
 use super::{
-    Filter, KeyRange, Order, Query, QueryError,
+    Filter, KeyRange, Order, Query, QueryError, Scope,
     filter::{FieldTest, Test},
-    is_key_of, key_of,
+    key_of,
 };
 use crate::{
     field_path::FieldPath,
     indexes::Direction,
     limits::{DISJUNCTIONS_MAX, FILTERS_MAX, NOT_IN_VALUES_MAX},
-    name::CollectionPath,
     value::{invert, null, prefix_end},
 };
 
@@ -32,38 +31,25 @@ impl Query {
         if query.find_nearest.is_some() {
             return Err(QueryError::Unserved("A vector search"));
         }
-        let collection = parse_from(parent, &query.from)?;
+        let scope = Scope::parse(parent, &query.from)?;
         let filter = query.r#where.map_or(Ok(Filter::And(Vec::new())), parse_filter)?;
-        check_filter(&filter, &collection)?;
+        check_filter(&filter, &scope)?;
         let order = parse_order(query.order_by, &filter)?;
-        let window = parse_window(&collection, &order, query.start_at, query.end_at)?;
+        let window = parse_window(&scope, &order, query.start_at, query.end_at)?;
         let projection = query.select.as_ref().map(parse_projection).transpose()?.flatten();
         let count = |count: i32, negative| {
             usize::try_from(count).map_err(|_negative| QueryError::Argument(negative))
         };
         Ok(Self {
-            collection,
+            scope,
             filter,
             order,
             window,
             offset: count(query.offset, "offset is negative")?,
             limit: query.limit.map(|limit| count(limit, "limit is negative")).transpose()?,
             projection,
+            present: Vec::new(),
         })
-    }
-}
-
-fn parse_from(parent: &str, from: &[CollectionSelector]) -> Result<CollectionPath, QueryError> {
-    match from {
-        [CollectionSelector { all_descendants: true, .. }] => {
-            Err(QueryError::Unserved("A query over a collection group"))
-        }
-        [CollectionSelector { collection_id, .. }] if collection_id.is_empty() => {
-            Err(QueryError::Unserved("A query over all collections"))
-        }
-        [selector] => Ok(CollectionPath::parse(parent, &selector.collection_id)?),
-        [] => Err(QueryError::Unserved("A query over all collections")),
-        [..] => Err(QueryError::Argument("a query names exactly one collection")),
     }
 }
 
@@ -148,7 +134,7 @@ fn list(value: Value, operator: &'static str, limit: usize) -> Result<Vec<Value>
     }
 }
 
-fn check_filter(filter: &Filter, collection: &CollectionPath) -> Result<(), QueryError> {
+fn check_filter(filter: &Filter, scope: &Scope) -> Result<(), QueryError> {
     let tests = filter.tests();
     if tests.len() > FILTERS_MAX {
         return Err(QueryError::TooManyFilters);
@@ -156,8 +142,16 @@ fn check_filter(filter: &Filter, collection: &CollectionPath) -> Result<(), Quer
     if tests.iter().filter(|test| test.is_negation()).count() > 1 {
         return Err(QueryError::SeveralNegations);
     }
+    let excludes = |test: &&FieldTest| matches!(test.test, Test::NotIn(_));
+    if tests.iter().any(excludes) && filter.has_alternatives() {
+        return Err(QueryError::NotInWithAlternatives);
+    }
+    let has_no_type = |value: &Value| value.value_type.is_none();
+    if tests.iter().any(|test| test.test.values().iter().any(has_no_type)) {
+        return Err(QueryError::NoType);
+    }
     let mut names = tests.iter().filter(|test| test.path.is_name());
-    if names.any(|test| !test.test.values().iter().all(|value| is_key_of(collection, value))) {
+    if names.any(|test| !test.test.values().iter().all(|value| scope.is_key(value))) {
         return Err(QueryError::NotAKey);
     }
     let contains = |test: &&FieldTest| matches!(test.test, Test::Contains(_));
@@ -187,27 +181,54 @@ fn parse_order(explicit: Vec<wire::Order>, filter: &Filter) -> Result<Vec<Order>
         };
         order.push(Order { path, direction });
     }
-    let direction = order.last().map_or(Direction::Ascending, |last| last.direction);
     let unequal = filter.tests().into_iter().filter(|test| test.is_inequality());
     let unequal: BTreeSet<_> = unequal.map(|test| test.path.clone()).collect();
-    let fields = unequal.into_iter().filter(|path| !path.is_name());
+    Ok(completed(order, unequal.into_iter().filter(|path| !path.is_name())))
+}
+
+/// The order with what is implied: these fields, then the name.
+fn completed(mut order: Vec<Order>, fields: impl Iterator<Item = FieldPath>) -> Vec<Order> {
+    let direction = order.last().map_or(Direction::Ascending, |last| last.direction);
     for path in fields.chain([FieldPath::name()]) {
         if !order.iter().any(|earlier| earlier.path == path) {
             order.push(Order { path, direction });
         }
     }
-    Ok(order)
+    order
+}
+
+/// The order that `ListDocuments` takes as text: `a desc, b.c, __name__ asc`.
+pub(super) fn order_text(text: &str) -> Result<Vec<Order>, QueryError> {
+    let mut order: Vec<Order> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+        let wrong = || QueryError::OrderText(text.into());
+        let (path, direction) = match part.rsplit_once(char::is_whitespace) {
+            None => (part, Direction::Ascending),
+            Some((path, "asc" | "ASC")) => (path.trim_end(), Direction::Ascending),
+            Some((path, "desc" | "DESC")) => (path.trim_end(), Direction::Descending),
+            Some(_) => return Err(wrong()),
+        };
+        let path = FieldPath::parse_for_query(path).map_err(|_grammar| wrong())?;
+        if order.iter().any(|earlier| earlier.path == path) {
+            return Err(QueryError::DuplicateOrder(path));
+        }
+        if order.len() >= FILTERS_MAX {
+            return Err(QueryError::TooManyFilters);
+        }
+        order.push(Order { path, direction });
+    }
+    Ok(completed(order, std::iter::empty()))
 }
 
 /// Cursors as bounds of the sort key: a position stands before or after all keys with its prefix.
 fn parse_window(
-    collection: &CollectionPath,
+    scope: &Scope,
     order: &[Order],
     start: Option<Cursor>,
     end: Option<Cursor>,
 ) -> Result<KeyRange, QueryError> {
     let position = |cursor: Cursor| {
-        let prefix = parse_cursor(collection, order, &cursor.values)?;
+        let prefix = parse_cursor(scope, order, &cursor.values)?;
         Ok::<_, QueryError>(if cursor.before { Some(prefix) } else { prefix_end(prefix) })
     };
     let start = match start {
@@ -222,21 +243,17 @@ fn parse_window(
     Ok(KeyRange { start, end })
 }
 
-fn parse_cursor(
-    collection: &CollectionPath,
-    order: &[Order],
-    values: &[Value],
-) -> Result<Vec<u8>, QueryError> {
+fn parse_cursor(scope: &Scope, order: &[Order], values: &[Value]) -> Result<Vec<u8>, QueryError> {
     if values.len() > order.len() {
         return Err(QueryError::LongCursor);
     }
     let mut prefix = Vec::new();
     for (value, Order { path, direction }) in values.iter().zip(order) {
-        if path.is_name() && !is_key_of(collection, value) {
+        if path.is_name() && !scope.is_key(value) {
             return Err(QueryError::CursorNotAKey);
         }
         let start = prefix.len();
-        prefix.extend(key_of(path, value));
+        prefix.extend(key_of(scope, path, value));
         if *direction == Direction::Descending {
             invert(&mut prefix, start);
         }

@@ -8,13 +8,12 @@
 use std::cmp::Ordering;
 
 use super::{
-    Order, Query, QueryError,
+    Order, Query, QueryError, Scope,
     filter::{FieldTest, Test},
-    key_of,
 };
 use crate::{
     field_path::FieldPath,
-    indexes::{Direction, FieldKind, Index, IndexField, NumberedIndex},
+    indexes::{Direction, FieldKind, Index, IndexField, Indexes, NumberedIndex, Served},
     value::{self, Class, class, class_tag, invert, prefix_end},
 };
 
@@ -81,18 +80,36 @@ impl KeyRange {
     }
 }
 
-/// The walks that together yield every result of the query, each in the query's order.
-pub(crate) fn scans(query: &Query, indexes: &[NumberedIndex]) -> Result<Vec<Scan>, QueryError> {
-    let mut scans: Vec<Scan> = Vec::new();
-    for conjunction in query.filter.conjunctions()? {
-        for scan in Conjunction::new(query, &conjunction).scans(query, indexes)? {
-            // `IN [1, 1.0]` asks twice for the same entries.
-            if !scans.contains(&scan) {
-                scans.push(scan);
+/// How a query is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Walks that together yield every result, each in the query's order.
+    Walks(Vec<Scan>),
+    /// A look at every document of the scope, and a sort: what rests on an index that is not kept
+    /// on disk.
+    Sort,
+}
+
+/// Finds the indexes for a query; without them it is refused.
+pub(crate) fn plan(query: &Query, served: &Served) -> Result<Plan, QueryError> {
+    let mut all: Vec<Scan> = Vec::new();
+    let mut needs_sort = false;
+    for tests in query.filter.conjunctions()? {
+        let conjunction = Conjunction::new(query, &tests);
+        match conjunction.walks(query, &served.indexes) {
+            Some(scans) => {
+                for scan in scans {
+                    // `IN [1, 1.0]` asks twice for the same entries.
+                    if !all.contains(&scan) {
+                        all.push(scan);
+                    }
+                }
             }
+            None if conjunction.may_sort(query, served) => needs_sort = true,
+            None => return Err(QueryError::NeedsIndex(conjunction.needed(query))),
         }
     }
-    Ok(scans)
+    Ok(if needs_sort { Plan::Sort } else { Plan::Walks(all) })
 }
 
 /// One conjunction, taken apart as an index has to serve it.
@@ -102,6 +119,8 @@ struct Conjunction<'a> {
     pinned: Vec<Pinned<'a>>,
     /// The rest of the order without the name.
     order: Vec<&'a Order>,
+    /// Fields that must be there and are neither pinned nor in the order.
+    present: Vec<&'a FieldPath>,
     name_direction: Direction,
     /// Whether the entry's tail is the whole sort key: no field of the order is pinned.
     tail_is_sort_key: bool,
@@ -137,32 +156,69 @@ impl<'a> Conjunction<'a> {
         let order: Vec<_> =
             fields.iter().copied().filter(|order| !is_pinned(&order.path)).collect();
         let name = query.order.iter().find(|order| order.path.is_name());
+        let is_met =
+            |path: &FieldPath| is_pinned(path) || fields.iter().any(|order| order.path == *path);
+        let present = query.present.iter().filter(|path| !is_met(path)).collect();
         Self {
             tests,
             tail_is_sort_key: order.len() == fields.len(),
             order,
+            present,
             name_direction: name.map_or(Direction::Ascending, |name| name.direction),
             pinned,
         }
     }
 
-    fn scans(&self, query: &Query, indexes: &[NumberedIndex]) -> Result<Vec<Scan>, QueryError> {
-        let group = query.collection.group();
-        let by_name = self.pinned.is_empty()
-            && self.order.is_empty()
-            && self.name_direction == Direction::Ascending;
-        let (source, prefix) = if by_name {
+    /// The walks over what is kept on disk, if that serves the conjunction.
+    fn walks(&self, query: &Query, indexes: &[NumberedIndex]) -> Option<Vec<Scan>> {
+        let group = query.scope.collection()?.group();
+        if !self.present.is_empty() {
+            return None;
+        }
+        let (source, prefix) = if self.is_by_name() && self.name_direction == Direction::Ascending {
             (Source::Documents, Vec::new())
         } else {
             let (number, index) = indexes
                 .iter()
-                .find(|(_, index)| index.group == group && self.is_served_by(index))
-                .ok_or_else(|| QueryError::NeedsIndex(self.needed(group).to_string()))?;
+                .find(|(_, index)| index.group == group && self.is_served_by(index))?;
             (Source::Index(*number), self.prefix(index))
         };
         let ranges = self.ranges(query).into_iter();
         let scan = |range: KeyRange| Scan { source: source.clone(), range: range.behind(&prefix) };
-        Ok(ranges.map(scan).collect())
+        Some(ranges.map(scan).collect())
+    }
+
+    fn is_by_name(&self) -> bool {
+        self.pinned.is_empty() && self.order.is_empty() && self.present.is_empty()
+    }
+
+    /// Whether Firestore would serve the conjunction from an index that is not kept on disk.
+    fn may_sort(&self, query: &Query, served: &Served) -> bool {
+        match &query.scope {
+            Scope::Collection(collection) => self.is_automatic(collection.group(), &served.rules),
+            Scope::Children(_) => self.is_by_name(),
+            Scope::Group { id, .. } => {
+                let of_group = |index: &&Index| Some(&index.group) == id.as_ref();
+                let mut listed = served.rules.of_groups().iter().filter(of_group);
+                self.is_by_name() || listed.any(|index| self.is_served_by(index))
+            }
+        }
+    }
+
+    /// Whether automatic indexes serve the conjunction: several of them equalities and one array
+    /// filter (their entries are intersected), one of them a range or an order. Source:
+    /// <https://cloud.google.com/firestore/docs/query-data/index-overview#automatic_indexing>.
+    fn is_automatic(&self, group: &str, rules: &Indexes) -> bool {
+        let pinned = self.pinned.iter().map(|pin| pin.path);
+        let ordered = self.order.iter().map(|order| &order.path);
+        let mut fields = pinned.chain(ordered).chain(self.present.iter().copied());
+        let directions_agree =
+            self.order.iter().all(|order| order.direction == self.name_direction);
+        let n_walked = self.order.len().saturating_add(self.present.len());
+        directions_agree
+            && (n_walked == 0 || (n_walked == 1 && self.pinned.is_empty()))
+            && fields.all(|path| rules.is_automatic(group, path))
+            && (!self.is_by_name() || rules.is_automatic(group, &FieldPath::name()))
     }
 
     fn is_served_by(&self, index: &Index) -> bool {
@@ -173,6 +229,7 @@ impl<'a> Conjunction<'a> {
             field.path == *pin.path && (field.kind == FieldKind::Contains) == pin.in_array
         };
         index.name_direction == self.name_direction
+            && self.present.is_empty()
             && self.pinned.iter().all(|pin| first.iter().any(|field| serves(field, pin)))
             && rest.len() == self.order.len()
             && rest.iter().zip(&self.order).all(|(field, order)| {
@@ -181,24 +238,27 @@ impl<'a> Conjunction<'a> {
     }
 
     /// The index that would serve this conjunction.
-    fn needed(&self, group: &str) -> Index {
-        let pinned = self.pinned.iter().map(|pin| IndexField {
-            path: pin.path.clone(),
-            kind: if pin.in_array {
-                FieldKind::Contains
-            } else {
-                FieldKind::Ordered(Direction::Ascending)
-            },
+    fn needed(&self, query: &Query) -> String {
+        let field = |path: &FieldPath, kind| IndexField { path: path.clone(), kind };
+        let pinned = self.pinned.iter().map(|pin| {
+            let ascending = FieldKind::Ordered(Direction::Ascending);
+            field(pin.path, if pin.in_array { FieldKind::Contains } else { ascending })
         });
-        let ordered = self.order.iter().map(|order| IndexField {
-            path: order.path.clone(),
-            kind: FieldKind::Ordered(order.direction),
-        });
-        Index {
-            group: group.into(),
-            fields: pinned.chain(ordered).collect(),
+        let ordered =
+            self.order.iter().map(|order| field(&order.path, FieldKind::Ordered(order.direction)));
+        let present =
+            self.present.iter().map(|path| field(path, FieldKind::Ordered(Direction::Ascending)));
+        let (group, scope) = match &query.scope {
+            Scope::Collection(collection) => (collection.group().into(), ""),
+            Scope::Children(_) => (String::new(), " of all collections"),
+            Scope::Group { id, .. } => (id.clone().unwrap_or_default(), " of COLLECTION_GROUP"),
+        };
+        let index = Index {
+            group,
+            fields: pinned.chain(ordered).chain(present).collect(),
             name_direction: self.name_direction,
-        }
+        };
+        format!("{index}{scope}")
     }
 
     /// What the entries of an index begin with, in the order of its fields.
@@ -229,7 +289,7 @@ impl<'a> Conjunction<'a> {
         };
         let tests = self.tests.iter().filter(|test| test.path == *path);
         let ranges = tests.fold(vec![window], |ranges, test| {
-            let allowed = bounds(test, direction);
+            let allowed = bounds(query, test, direction);
             ranges
                 .into_iter()
                 .flat_map(|range| allowed.iter().map(move |other| range.clone().intersect(other)))
@@ -241,17 +301,21 @@ impl<'a> Conjunction<'a> {
 }
 
 /// The keys of values that can pass a test, in ascending or descending encoding.
-fn bounds(FieldTest { path, test }: &FieldTest, direction: Direction) -> Vec<KeyRange> {
+fn bounds(
+    query: &Query,
+    FieldTest { path, test }: &FieldTest,
+    direction: Direction,
+) -> Vec<KeyRange> {
     let side =
         |lower: Option<Edge>, upper: Option<Edge>| KeyRange::between(lower, upper, direction);
     let not_null = || Edge { prefix: vec![class_tag(Class::Null)], inclusive: false };
     match test {
         Test::Equal(value) => {
-            let edge = || Some(Edge { prefix: key_of(path, value), inclusive: true });
+            let edge = || Some(Edge { prefix: query.key_of(path, value), inclusive: true });
             vec![side(edge(), edge())]
         }
         Test::Beside { side: wanted, or_equal, value } => {
-            let edge = Some(Edge { prefix: key_of(path, value), inclusive: *or_equal });
+            let edge = Some(Edge { prefix: query.key_of(path, value), inclusive: *or_equal });
             // Only values of the same class compare; every name is of one class.
             let tag = (!path.is_name()).then(|| vec![class_tag(class(value))]);
             let same_class = tag.map(|prefix| Edge { prefix, inclusive: true });
@@ -262,7 +326,7 @@ fn bounds(FieldTest { path, test }: &FieldTest, direction: Direction) -> Vec<Key
         }
         Test::NotEqual(_) | Test::NotIn(_) if path.is_name() => vec![KeyRange::all()],
         Test::NotEqual(value) => {
-            let edge = || Some(Edge { prefix: key_of(path, value), inclusive: false });
+            let edge = || Some(Edge { prefix: query.key_of(path, value), inclusive: false });
             let above = if class(value) == Class::Null { Some(not_null()) } else { edge() };
             vec![side(Some(not_null()), edge()), side(above, None)]
         }

@@ -11,7 +11,7 @@ use gcloud_sdk::google::firestore::v1::{
 
 use super::*;
 use crate::{
-    indexes::Indexes,
+    indexes::{Indexes, Served},
     value::{reference, strategies::*},
 };
 
@@ -177,7 +177,9 @@ fn an_index_serves_exactly_its_shape() {
         from: vec![CollectionSelector { collection_id: "o".into(), all_descendants: false }],
         ..filtered(field("live", Operator::Equal, boolean(true)))
     };
-    assert!(!served(other));
+    // Another collection has automatic indexes, which are not kept on disk.
+    let indexes = super::tests::served(&indexes(&["live ASC"]));
+    assert_eq!(super::plan(&parse(other).unwrap(), &indexes), Ok(Plan::Sort));
 }
 
 #[test]
@@ -218,16 +220,23 @@ fn names_are_served_as_ranges_of_documents() {
 }
 
 fn plan(query: StructuredQuery, definitions: &[&str]) -> Result<Vec<Scan>, QueryError> {
-    let indexes = indexes(definitions);
-    let query = parse(query)?;
-    scans(&query, &(1..).zip(indexes.iter().cloned()).collect::<Vec<_>>())
+    match super::plan(&parse(query)?, &served(&indexes(definitions)))? {
+        Plan::Walks(scans) => Ok(scans),
+        Plan::Sort => unreachable!("the collection has no automatic indexes"),
+    }
+}
+
+/// The indexes as an open file numbers them.
+pub(crate) fn served(indexes: &Indexes) -> Served {
+    let numbered = (1..).zip(indexes.iter().cloned()).collect();
+    Served { indexes: numbered, rules: indexes.clone() }
 }
 
 fn indexes(definitions: &[&str]) -> Indexes {
     Indexes::parse(&indexes_json("c", definitions)).unwrap()
 }
 
-/// An index file from lines like `a ASC, t DESC, tags CONTAINS`.
+/// An index file from lines like `a ASC, t DESC, tags CONTAINS`; nothing else is indexed.
 pub(crate) fn indexes_json(group: &str, definitions: &[&str]) -> String {
     let field = |field: &str| {
         let (path, kind) = field.trim().split_once(' ').unwrap();
@@ -245,7 +254,8 @@ pub(crate) fn indexes_json(group: &str, definitions: &[&str]) -> String {
         )
     };
     let indexes: Vec<_> = definitions.iter().map(index).collect();
-    format!(r#"{{"indexes": [{}]}}"#, indexes.join(", "))
+    let exempt = format!(r#"{{"collectionGroup": "{group}", "fieldPath": "*", "indexes": []}}"#);
+    format!(r#"{{"indexes": [{}], "fieldOverrides": [{exempt}]}}"#, indexes.join(", "))
 }
 
 pub(crate) fn parse(query: StructuredQuery) -> Result<Query, QueryError> {

@@ -1,12 +1,16 @@
 //! The gRPC calls: from the wire to the store and back.
 
+mod call;
 mod outbox;
+mod query;
 mod read;
+mod transact;
+mod view;
 mod write;
 
+use std::sync::Arc;
+
 use gcloud_sdk::google::firestore::v1 as pb;
-use prost::Message;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -14,10 +18,8 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use outbox::Outbox;
 
 use crate::{
-    limits::{REQUEST_BYTES_MAX, STREAM_BUFFER},
-    listen,
-    refusal::Refusal,
-    store::Store,
+    Method, faults::Faults, listen, metrics::Metrics, refusal::Refusal, store::Store,
+    transactions::Transactions,
 };
 
 /// `google.protobuf.Empty`, as prost maps it.
@@ -34,9 +36,26 @@ pub(crate) mod wire {
     include!(concat!(env!("OUT_DIR"), "/google.firestore.v1.Firestore.rs"));
 }
 
+/// What calls work with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) transactions: Arc<Transactions>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) faults: Faults,
+}
+
+impl Context {
+    /// No transaction is open.
+    pub(crate) fn new(store: Store, metrics: Arc<Metrics>) -> Self {
+        let transactions = Arc::new(Transactions::new(metrics.clone()));
+        Self { store, transactions, metrics, faults: Faults::default() }
+    }
+}
+
 /// The calls of `google.firestore.v1.Firestore` over one store.
 pub(crate) struct Service {
-    store: Store,
+    context: Context,
     shutdown: CancellationToken,
 }
 
@@ -45,35 +64,9 @@ type Replies<T> = ReceiverStream<Result<T, Status>>;
 
 impl Service {
     /// Serves the store until `shutdown`.
-    pub(crate) fn new(store: Store, shutdown: CancellationToken) -> Self {
-        Self { store, shutdown }
+    pub(crate) fn new(context: Context, shutdown: CancellationToken) -> Self {
+        Self { context, shutdown }
     }
-
-    /// Lets `produce` fill a stream of replies in a task of its own.
-    fn stream<T, F>(&self, produce: impl FnOnce(Store, Outbox<T>) -> F) -> Response<Replies<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<(), Refusal>> + Send + 'static,
-    {
-        let (sender, receiver) = mpsc::channel(STREAM_BUFFER);
-        let outbox = Outbox::new(sender);
-        let producing = produce(self.store.clone(), outbox.clone());
-        tokio::spawn(async move {
-            if let Err(refusal) = producing.await {
-                outbox.fail(refusal.into()).await;
-            }
-        });
-        Response::new(ReceiverStream::new(receiver))
-    }
-}
-
-/// The message of a call, if it is not too large.
-fn within_limit<T: Message>(request: Request<T>) -> Result<T, Refusal> {
-    let message = request.into_inner();
-    if message.encoded_len() > REQUEST_BYTES_MAX {
-        return Err(Refusal::RequestTooLarge);
-    }
-    Ok(message)
 }
 
 fn unserved<T>(what: &'static str) -> Result<T, Status> {
@@ -86,14 +79,35 @@ impl wire::firestore_server::Firestore for Service {
         &self,
         request: Request<pb::GetDocumentRequest>,
     ) -> Result<Response<pb::Document>, Status> {
-        Ok(Response::new(read::get(&self.store, within_limit(request)?).await?))
+        self.answer(Method::GetDocument, request, read::get).await
     }
 
     async fn list_documents(
         &self,
         request: Request<pb::ListDocumentsRequest>,
     ) -> Result<Response<pb::ListDocumentsResponse>, Status> {
-        Ok(Response::new(read::list(&self.store, within_limit(request)?).await?))
+        self.answer(Method::ListDocuments, request, read::list).await
+    }
+
+    async fn create_document(
+        &self,
+        request: Request<pb::CreateDocumentRequest>,
+    ) -> Result<Response<pb::Document>, Status> {
+        self.answer(Method::CreateDocument, request, write::create).await
+    }
+
+    async fn update_document(
+        &self,
+        request: Request<pb::UpdateDocumentRequest>,
+    ) -> Result<Response<pb::Document>, Status> {
+        self.answer(Method::UpdateDocument, request, write::update).await
+    }
+
+    async fn delete_document(
+        &self,
+        request: Request<pb::DeleteDocumentRequest>,
+    ) -> Result<Response<Empty>, Status> {
+        self.answer(Method::DeleteDocument, request, write::delete).await
     }
 
     type BatchGetDocumentsStream = Replies<pb::BatchGetDocumentsResponse>;
@@ -102,8 +116,28 @@ impl wire::firestore_server::Firestore for Service {
         &self,
         request: Request<pb::BatchGetDocumentsRequest>,
     ) -> Result<Response<Self::BatchGetDocumentsStream>, Status> {
-        let batch = read::Batch::parse(&within_limit(request)?)?;
-        Ok(self.stream(|store, outbox| batch.answer(store, outbox)))
+        Ok(self.stream(Method::BatchGetDocuments, request, read::batch_get))
+    }
+
+    async fn begin_transaction(
+        &self,
+        request: Request<pb::BeginTransactionRequest>,
+    ) -> Result<Response<pb::BeginTransactionResponse>, Status> {
+        self.answer(Method::BeginTransaction, request, transact::begin).await
+    }
+
+    async fn commit(
+        &self,
+        request: Request<pb::CommitRequest>,
+    ) -> Result<Response<pb::CommitResponse>, Status> {
+        self.answer(Method::Commit, request, write::commit).await
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<pb::RollbackRequest>,
+    ) -> Result<Response<Empty>, Status> {
+        self.answer(Method::Rollback, request, transact::roll_back).await
     }
 
     type RunQueryStream = Replies<pb::RunQueryResponse>;
@@ -112,37 +146,23 @@ impl wire::firestore_server::Firestore for Service {
         &self,
         request: Request<pb::RunQueryRequest>,
     ) -> Result<Response<Self::RunQueryStream>, Status> {
-        let query = read::parse_query(within_limit(request)?)?;
-        Ok(self.stream(|store, outbox| read::run_query(query, store, outbox)))
+        Ok(self.stream(Method::RunQuery, request, query::run))
     }
 
-    async fn commit(
+    type RunAggregationQueryStream = Replies<pb::RunAggregationQueryResponse>;
+
+    async fn run_aggregation_query(
         &self,
-        request: Request<pb::CommitRequest>,
-    ) -> Result<Response<pb::CommitResponse>, Status> {
-        Ok(Response::new(write::commit(&self.store, within_limit(request)?).await?))
+        request: Request<pb::RunAggregationQueryRequest>,
+    ) -> Result<Response<Self::RunAggregationQueryStream>, Status> {
+        Ok(self.stream(Method::RunAggregationQuery, request, query::aggregate))
     }
 
-    async fn create_document(
+    async fn batch_write(
         &self,
-        request: Request<pb::CreateDocumentRequest>,
-    ) -> Result<Response<pb::Document>, Status> {
-        Ok(Response::new(write::create(&self.store, within_limit(request)?).await?))
-    }
-
-    async fn update_document(
-        &self,
-        request: Request<pb::UpdateDocumentRequest>,
-    ) -> Result<Response<pb::Document>, Status> {
-        Ok(Response::new(write::update(&self.store, within_limit(request)?).await?))
-    }
-
-    async fn delete_document(
-        &self,
-        request: Request<pb::DeleteDocumentRequest>,
-    ) -> Result<Response<Empty>, Status> {
-        write::delete(&self.store, within_limit(request)?).await?;
-        Ok(Response::new(()))
+        request: Request<pb::BatchWriteRequest>,
+    ) -> Result<Response<pb::BatchWriteResponse>, Status> {
+        self.answer(Method::BatchWrite, request, write::batch).await
     }
 
     type ListenStream = Replies<pb::ListenResponse>;
@@ -152,24 +172,9 @@ impl wire::firestore_server::Firestore for Service {
         request: Request<Streaming<pb::ListenRequest>>,
     ) -> Result<Response<Self::ListenStream>, Status> {
         let (inbound, shutdown) = (request.into_inner(), self.shutdown.clone());
-        Ok(self.stream(|store, outbox| async move {
-            listen::serve(store, inbound, outbox, shutdown).await;
-            Ok(())
+        Ok(self.spawn(Method::Listen, |context, outbox| {
+            listen::serve(context, inbound, outbox, shutdown)
         }))
-    }
-
-    async fn begin_transaction(
-        &self,
-        _request: Request<pb::BeginTransactionRequest>,
-    ) -> Result<Response<pb::BeginTransactionResponse>, Status> {
-        unserved("BeginTransaction")
-    }
-
-    async fn rollback(
-        &self,
-        _request: Request<pb::RollbackRequest>,
-    ) -> Result<Response<Empty>, Status> {
-        unserved("Rollback")
     }
 
     type ExecutePipelineStream = Replies<pb::ExecutePipelineResponse>;
@@ -179,15 +184,6 @@ impl wire::firestore_server::Firestore for Service {
         _request: Request<pb::ExecutePipelineRequest>,
     ) -> Result<Response<Self::ExecutePipelineStream>, Status> {
         unserved("ExecutePipeline")
-    }
-
-    type RunAggregationQueryStream = Replies<pb::RunAggregationQueryResponse>;
-
-    async fn run_aggregation_query(
-        &self,
-        _request: Request<pb::RunAggregationQueryRequest>,
-    ) -> Result<Response<Self::RunAggregationQueryStream>, Status> {
-        unserved("RunAggregationQuery")
     }
 
     async fn partition_query(
@@ -211,12 +207,5 @@ impl wire::firestore_server::Firestore for Service {
         _request: Request<pb::ListCollectionIdsRequest>,
     ) -> Result<Response<pb::ListCollectionIdsResponse>, Status> {
         unserved("ListCollectionIds")
-    }
-
-    async fn batch_write(
-        &self,
-        _request: Request<pb::BatchWriteRequest>,
-    ) -> Result<Response<pb::BatchWriteResponse>, Status> {
-        unserved("BatchWrite")
     }
 }

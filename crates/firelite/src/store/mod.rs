@@ -1,11 +1,14 @@
 //! The file: one writer thread, several readers, one change log.
 
+mod checkpoints;
 mod entries;
 mod open;
+mod results;
 mod snapshot;
 mod writer;
 
 use std::{
+    ffi::c_int,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
@@ -13,7 +16,7 @@ use std::{
 
 use gcloud_sdk::google::firestore::v1::{Document, Value};
 use prost::Message;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(crate) use entries::EntryError;
@@ -21,44 +24,64 @@ pub use open::OpenError;
 pub(crate) use snapshot::{Change, Position, Snapshot};
 
 use crate::{
-    indexes::{Indexes, NumberedIndex},
+    indexes::{Indexes, Served},
     limits::{READERS_MAX, WRITE_QUEUE_MAX},
+    metrics::Metrics,
     mutate::Mutation,
     refusal::Refusal,
     time::Micros,
+    transactions::Reads,
 };
 
 /// Why the file could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// No room.
-    #[error("the disk that holds the database is full")]
+    /// The disk takes no more data.
+    #[error("the disk that holds the database is full, over a quota, or failing")]
     Full(#[source] Arc<rusqlite::Error>),
     /// SQLite found its own structures broken.
-    #[error("the database file is corrupt")]
-    Corrupt(#[source] Arc<rusqlite::Error>),
+    #[error("the database file is damaged")]
+    Damaged(#[source] Arc<rusqlite::Error>),
     /// Anything else that SQLite reports.
     #[error("the database file cannot be read or written")]
     Sqlite(#[source] Arc<rusqlite::Error>),
     /// A stored document does not decode.
-    #[error("a stored document is corrupt")]
+    #[error("a stored document is damaged")]
     Body(#[source] prost::DecodeError),
     /// The writer is gone.
     #[error("the store has stopped")]
     Stopped,
 }
 
+/// What SQLite reports when the system refuses data for another reason than a full disk (quota,
+/// limit on the size of files).
+const NO_ROOM: [c_int; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error_code();
+        let (code, extended) =
+            error.sqlite_error().map_or((None, 0), |e| (Some(e.code), e.extended_code));
         let error = Arc::new(error);
-        if code == Some(ErrorCode::DiskFull) {
+        if code == Some(ErrorCode::DiskFull) || NO_ROOM.contains(&extended) {
             Self::Full(error)
         } else if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
-            Self::Corrupt(error)
+            Self::Damaged(error)
         } else {
             Self::Sqlite(error)
         }
+    }
+}
+
+impl StoreError {
+    /// Tells the operator which file failed, why, and what to do; callers only hear that it did.
+    fn log(&self, path: Option<&str>) {
+        let advice = match self {
+            Self::Full(_) => "make room on its disk; until then only reads are served",
+            Self::Damaged(_) | Self::Body(_) => "stop the server and restore the file from a copy",
+            Self::Sqlite(_) | Self::Stopped => "see the error",
+        };
+        let error: &dyn std::error::Error = self;
+        tracing::error!(error, path, advice, "the database failed");
     }
 }
 
@@ -70,6 +93,7 @@ pub(crate) struct Store {
     revision: watch::Receiver<i64>,
     /// Names this database in tokens: random, made with the file.
     epoch: Epoch,
+    clock: fn() -> Micros,
 }
 
 /// Random bytes that tell one database file from another.
@@ -84,9 +108,17 @@ pub(crate) struct WriterThread {
 /// Work for the writer.
 enum Job {
     /// Write all of them or none.
-    Commit { mutations: Vec<Mutation>, reply: Reply },
+    Commit(Commit),
     /// End after what was queued before.
     Stop,
+}
+
+/// One commit on its way to the writer.
+struct Commit {
+    mutations: Vec<Mutation>,
+    /// What a transaction read; if any of it changed since, nothing is written.
+    reads: Option<Reads>,
+    reply: Reply,
 }
 
 type Reply = oneshot::Sender<Result<Committed, Refusal>>;
@@ -113,33 +145,37 @@ impl Store {
         path: &Path,
         indexes: &Indexes,
         clock: fn() -> Micros,
+        metrics: &Arc<Metrics>,
     ) -> Result<(Self, WriterThread), OpenError> {
-        Self::start(path, open::open(path, indexes)?, clock)
+        Self::start(path, open::open(path, indexes)?, clock, metrics)
     }
 
     fn start(
         path: &Path,
         opened: open::Opened,
         clock: fn() -> Micros,
+        metrics: &Arc<Metrics>,
     ) -> Result<(Self, WriterThread), OpenError> {
         let (jobs, queue) = mpsc::channel(WRITE_QUEUE_MAX);
         let (published, revision) = watch::channel(0);
-        let indexes: Arc<[NumberedIndex]> = opened.indexes.into();
-        let writer =
-            writer::Writer::new(opened.connection, opened.lock, indexes.clone(), clock, published)
-                .map_err(|error| OpenError::of_store(&error))?;
+        let open::Opened { connection, lock, served, epoch } = opened;
+        let served = Arc::new(served);
+        let facts = writer::Facts { served: served.clone(), clock, metrics: metrics.clone() };
+        let checkpoints = checkpoints::Checkpoints::start(path)?;
+        let writer = writer::Writer::new(connection, lock, facts, (published, checkpoints))
+            .map_err(|error| OpenError::of_store(path, &error))?;
         let thread = std::thread::Builder::new()
             .name("firelite-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
         let readers = Arc::new(Readers {
             path: path.into(),
-            indexes,
+            served,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS_MAX)),
         });
         let writer = WriterThread { thread, jobs: jobs.clone() };
-        Ok((Self { jobs, readers, revision, epoch: opened.epoch }, writer))
+        Ok((Self { jobs, readers, revision, epoch, clock }, writer))
     }
 
     /// Applies the writes as one; returns once they are on disk.
@@ -150,12 +186,47 @@ impl Store {
     /// that of every commit acknowledged before. If the process dies before this returns, the
     /// outcome is unknown to the caller but still all or none.
     pub(crate) async fn commit(&self, mutations: Vec<Mutation>) -> Result<Committed, Refusal> {
-        let (reply, outcome) = oneshot::channel();
-        self.jobs
-            .send(Job::Commit { mutations, reply })
-            .await
-            .map_err(|_closed| StoreError::Stopped)?;
+        self.commit_if_unchanged(mutations, None).await
+    }
+
+    /// The same, but only if nothing changed of what was read; else [`Refusal::Contention`].
+    pub(crate) async fn commit_if_unchanged(
+        &self,
+        mutations: Vec<Mutation>,
+        reads: Option<Reads>,
+    ) -> Result<Committed, Refusal> {
+        let outcome = self.enqueue(mutations, reads).await?;
         outcome.await.map_err(|_dropped| StoreError::Stopped)?
+    }
+
+    /// Applies each write alone, in the order given.
+    pub(crate) async fn commit_each(
+        &self,
+        mutations: Vec<Mutation>,
+    ) -> Vec<Result<Committed, Refusal>> {
+        let mut outcomes = Vec::with_capacity(mutations.len());
+        for mutation in mutations {
+            outcomes.push(self.enqueue(vec![mutation], None).await);
+        }
+        let mut committed = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            committed.push(match outcome {
+                Ok(outcome) => outcome.await.unwrap_or(Err(StoreError::Stopped.into())),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        committed
+    }
+
+    async fn enqueue(
+        &self,
+        mutations: Vec<Mutation>,
+        reads: Option<Reads>,
+    ) -> Result<oneshot::Receiver<Result<Committed, Refusal>>, Refusal> {
+        let (reply, outcome) = oneshot::channel();
+        let job = Job::Commit(Commit { mutations, reads, reply });
+        self.jobs.send(job).await.map_err(|_closed| StoreError::Stopped)?;
+        Ok(outcome)
     }
 
     /// Runs `read` on one consistent snapshot of what is on disk, off the async threads.
@@ -176,6 +247,16 @@ impl Store {
     /// Tells of the revision of the newest change on disk.
     pub(crate) fn revision(&self) -> watch::Receiver<i64> {
         self.revision.clone()
+    }
+
+    /// The wall time.
+    pub(crate) fn now(&self) -> Micros {
+        (self.clock)()
+    }
+
+    /// Bytes of the database file, without its log.
+    pub(crate) async fn bytes(&self) -> Result<i64, Refusal> {
+        self.read(|snapshot| Ok(snapshot.bytes()?)).await
     }
 
     /// What names this database in tokens.
@@ -201,7 +282,7 @@ impl WriterThread {
 /// Connections that only read, kept for reuse.
 struct Readers {
     path: PathBuf,
-    indexes: Arc<[NumberedIndex]>,
+    served: Arc<Served>,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
@@ -216,12 +297,25 @@ impl Readers {
             Some(connection) => connection,
             None => self.connect()?,
         };
+        let result = self.read_with(&mut connection, read);
+        match &result {
+            Err(Refusal::Store(error)) => error.log(connection.path()),
+            _answered => {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            }
+        }
+        result
+    }
+
+    fn read_with<T>(
+        &self,
+        connection: &mut Connection,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let transaction = connection.transaction().map_err(StoreError::from)?;
-        let result = Snapshot::new(&transaction, &self.indexes)
-            .map_err(Refusal::from)
-            .and_then(|s| read(&s));
+        let result =
+            Snapshot::new(&transaction, &self.served).map_err(Refusal::from).and_then(|s| read(&s));
         transaction.finish().map_err(StoreError::from)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
     }
 
@@ -238,5 +332,9 @@ fn decode(body: &[u8]) -> Result<Document, StoreError> {
     Document::decode(body).map_err(StoreError::Body)
 }
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod former_tests;
 #[cfg(test)]
 pub(crate) mod tests;

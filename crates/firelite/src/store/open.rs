@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Epoch, StoreError, decode, entries};
 use crate::{
-    indexes::{Index, Indexes, NumberedIndex},
+    indexes::{Index, Indexes, NumberedIndex, Served},
     name::CollectionPath,
 };
 
@@ -20,6 +21,11 @@ const APPLICATION_ID: i32 = 0x4375_464C;
 const SCHEMA_VERSION: i32 = 1;
 /// How long to wait for a lock that SQLite itself holds for a moment (checkpoint, recovery).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a page: SQLite's default since 2016.
+const PAGE_BYTES: u64 = 4_096;
+/// Pages of the write-ahead log beyond which the writer itself makes a checkpoint after
+/// a commit: its bound when commits keep coming faster than the checkpoints' own thread.
+const LOG_PAGES_MAX: i64 = 8_000;
 /// Bytes to which SQLite cuts the write-ahead log back after a checkpoint.
 const WAL_BYTES_KEPT: i64 = 64 * 1_048_576;
 
@@ -60,6 +66,9 @@ const SCHEMA: &str = "
     INSERT INTO state VALUES (0, randomblob(8), 0);
 ";
 
+const TABLES: [&str; 6] =
+    ["state", "collection", "document", "index_definition", "index_entry", "change"];
+
 /// Why the file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -91,13 +100,15 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite said.
         #[source]
-        source: rusqlite::Error,
+        source: Arc<rusqlite::Error>,
     },
-    /// The file is a SQLite database of something else, or of another version.
-    #[error("{path} is not a firelite database of version {SCHEMA_VERSION}")]
+    /// The file is a SQLite database of something else, or of another version. It stays untouched.
+    #[error("{path} is {found}, not a firelite database of version {SCHEMA_VERSION}")]
     Foreign {
         /// The database.
         path: PathBuf,
+        /// What it is instead.
+        found: String,
     },
     /// SQLite cannot keep a write-ahead log there, as on some network file systems; reading beside
     /// the writer needs one.
@@ -108,8 +119,8 @@ pub enum OpenError {
         /// The journal mode that SQLite kept.
         mode: String,
     },
-    /// The file's contents are broken.
-    #[error("the database is damaged: {0}")]
+    /// The file's contents are broken: says which file, and how that showed.
+    #[error("{0}; restore it from a copy, or delete it and its -wal to start empty")]
     Damaged(String),
     /// The system gave no thread.
     #[error("cannot start the writer thread")]
@@ -117,9 +128,24 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn of_store(error: &StoreError) -> Self {
+    pub(super) fn of_store(path: &Path, error: &StoreError) -> Self {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-        Self::Damaged(format!("{error}{}", cause.unwrap_or_default()))
+        Self::damaged(path, &format!("{error}{}", cause.unwrap_or_default()))
+    }
+
+    pub(super) fn of_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        match StoreError::from(source) {
+            StoreError::Full(source) | StoreError::Sqlite(source) => {
+                Self::Sqlite { path: path.into(), source }
+            }
+            error @ (StoreError::Damaged(_) | StoreError::Body(_) | StoreError::Stopped) => {
+                Self::of_store(path, &error)
+            }
+        }
+    }
+
+    fn damaged(path: &Path, how: &str) -> Self {
+        Self::Damaged(format!("the database {} is damaged: {how}", path.display()))
     }
 }
 
@@ -128,7 +154,7 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     /// Held as long as the file is open; the system frees it when the process dies.
     pub(super) lock: File,
-    pub(super) indexes: Vec<NumberedIndex>,
+    pub(super) served: Served,
     pub(super) epoch: Epoch,
 }
 
@@ -136,23 +162,28 @@ pub(super) struct Opened {
 pub(super) fn open(path: &Path, indexes: &Indexes) -> Result<Opened, OpenError> {
     let lock = lock(path)?;
     create_private(path)?;
-    let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
+    refuse_lost_data(path)?;
+    let sqlite = |source| OpenError::of_sqlite(path, source);
     let mut connection = connect(path).map_err(sqlite)?;
     let mode: String =
         connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(sqlite)?;
     if mode != "wal" {
         return Err(OpenError::NoLog { path: path.into(), mode });
     }
-    if !create_or_check(&mut connection).map_err(sqlite)? {
-        return Err(OpenError::Foreign { path: path.into() });
+    if let Some(found) = create_or_identify(&mut connection).map_err(sqlite)? {
+        return Err(OpenError::Foreign { path: path.into(), found });
+    }
+    if let Some(table) = missing_table(&connection).map_err(sqlite)? {
+        return Err(OpenError::damaged(path, &format!("it has no table {table}")));
     }
     let epoch =
         connection.query_row("SELECT epoch FROM state", [], |row| row.get(0)).map_err(sqlite)?;
     let transaction = connection.transaction().map_err(sqlite)?;
-    let indexes =
-        align_indexes(&transaction, indexes).map_err(|error| OpenError::of_store(&error))?;
+    let numbered =
+        align_indexes(&transaction, indexes).map_err(|error| OpenError::of_store(path, &error))?;
     transaction.commit().map_err(sqlite)?;
-    Ok(Opened { connection, lock, indexes, epoch })
+    let served = Served { indexes: numbered, rules: indexes.clone() };
+    Ok(Opened { connection, lock, served, epoch })
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -178,34 +209,67 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Refuses what SQLite would take for a new or a whole database: an empty file with a log (SQLite
+/// writes the file first), and one without a log that ends within a page (SQLite would read zeros;
+/// with a log, that may be a checkpoint that found the disk full, and the log has the page).
+fn refuse_lost_data(path: &Path) -> Result<(), OpenError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    match (bytes(path), bytes(Path::new(&log))) {
+        (0, 1..) => Err(OpenError::damaged(path, "it is empty, but its -wal is not")),
+        (bytes, 0) if !bytes.is_multiple_of(PAGE_BYTES) => {
+            Err(OpenError::damaged(path, "it does not end with a whole page"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A connection that writes.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Every COMMIT flushes the log to the disk before it returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    // Savepoints keep the pages to go back to in memory and not in a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // The store keeps its references right itself; checking them again costs a look-up a row.
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-/// Creates the tables in an empty file; says whether the file is one of ours.
-fn create_or_check(connection: &mut Connection) -> rusqlite::Result<bool> {
+/// Creates the tables in an empty file. Says what the file is if it is not one of ours.
+fn create_or_identify(connection: &mut Connection) -> rusqlite::Result<Option<String>> {
     let transaction = connection.transaction()?;
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let ids = (pragma("application_id")?, pragma("user_version")?);
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 =
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 {
-        return Ok(ids == (APPLICATION_ID, SCHEMA_VERSION));
+        return Ok(match (application, version) {
+            (APPLICATION_ID, SCHEMA_VERSION) => None,
+            (APPLICATION_ID, version) => Some(format!("a firelite database of version {version}")),
+            _ => Some("a database of another program".into()),
+        });
     }
     transaction.execute_batch(SCHEMA)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
-    Ok(true)
+    Ok(None)
+}
+
+fn missing_table(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    for table in TABLES {
+        if !connection.table_exists(None::<&str>, table)? {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
 }
 
 /// Drops the entries of indexes that are no longer listed and fills those that are new.

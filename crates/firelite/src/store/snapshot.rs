@@ -1,15 +1,25 @@
-//! Reads of one consistent state of the file.
+//! Reads of one consistent state of the file: the newest, or a former one that the change log
+//! still tells.
+//!
+//! A former state is the present one with what changed since put back: a document that changed is
+//! as it was before its first change, and every other is as it is now.
 
-use std::ops::ControlFlow;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
+};
 
 use gcloud_sdk::google::firestore::v1::Document;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Rows, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, decode};
+use super::{
+    StoreError, decode,
+    results::{Results, sql},
+};
 use crate::{
-    indexes::NumberedIndex,
-    name::{CollectionPath, DocumentName},
-    query::{Query, Scan, Source, scans},
+    indexes::Served,
+    name::{CollectionPath, DocumentName, Parent},
+    query::{Plan, Query, Scope, plan},
     refusal::Refusal,
     time::Micros,
     value::document_id,
@@ -34,22 +44,35 @@ pub(crate) struct Change {
 /// One state of the file.
 pub(crate) struct Snapshot<'c> {
     connection: &'c Connection,
-    indexes: &'c [NumberedIndex],
+    served: &'c Served,
     position: Position,
     read_time: Micros,
+    /// Whether there are later changes, which this state does not hold.
+    is_former: bool,
 }
 
 impl<'c> Snapshot<'c> {
-    /// `connection` must be in a transaction.
-    pub(super) fn new(
-        connection: &'c Connection,
-        indexes: &'c [NumberedIndex],
-    ) -> Result<Self, StoreError> {
+    /// The newest state; `connection` must be in a transaction.
+    pub(super) fn new(connection: &'c Connection, served: &'c Served) -> Result<Self, StoreError> {
         let last: i64 = connection
             .prepare_cached("SELECT last_commit FROM state")?
             .query_row([], |row| row.get(0))?;
         let position = newest(connection, i64::MAX)?.unwrap_or(Position::START);
-        Ok(Self { connection, indexes, position, read_time: Micros(last) })
+        Ok(Self { connection, served, position, read_time: Micros(last), is_former: false })
+    }
+
+    /// The state at a position at or before this one; `None` when the log does not reach back to
+    /// it, or it is not of this file.
+    pub(crate) fn as_of(
+        &self,
+        position: Position,
+        read_time: Micros,
+    ) -> Result<Option<Self>, StoreError> {
+        let is_former = self.is_former || position != self.position;
+        if is_former && !self.is_resumable(position)? {
+            return Ok(None);
+        }
+        Ok(Some(Self { position, read_time, is_former, ..*self }))
     }
 
     /// Where the change log stands.
@@ -57,7 +80,7 @@ impl<'c> Snapshot<'c> {
         self.position
     }
 
-    /// The commit time of the last commit that this state holds.
+    /// The commit time of the last commit that this state holds, or the time that was asked for.
     pub(crate) fn read_time(&self) -> Micros {
         self.read_time
     }
@@ -66,9 +89,12 @@ impl<'c> Snapshot<'c> {
     pub(crate) fn get(&self, name: &DocumentName) -> Result<Option<Document>, StoreError> {
         let mut id = Vec::new();
         document_id(&mut id, name.id());
-        match self.collection(name.collection().as_str())? {
-            Some(collection) => self.stored(collection, &id),
-            None => Ok(None),
+        let Some(collection) = self.collection(name.collection().as_str())? else {
+            return Ok(None);
+        };
+        match self.former(collection, &id)? {
+            Former::Is(before) => before.map(|body| decode(&body)).transpose(),
+            Former::Unchanged => self.stored(collection, &id),
         }
     }
 
@@ -79,18 +105,36 @@ impl<'c> Snapshot<'c> {
         query: &Query,
         mut visit: impl FnMut(Document) -> ControlFlow<()>,
     ) -> Result<usize, Refusal> {
-        let scans = scans(query, self.indexes)?;
-        let Some(collection) = self.collection(query.collection.as_str())? else { return Ok(0) };
-        let mut statements =
-            scans.iter().map(|scan| self.prepare(scan)).collect::<Result<Vec<_>, _>>()?;
-        let mut merge = Merge { query, walks: Vec::new(), visited: 0, last: None };
-        for (statement, scan) in statements.iter_mut().zip(&scans) {
-            merge.walks.push(Walk { rows: open(statement, scan, collection)?, head: Head::Unread });
+        let plan = plan(query, self.served)?;
+        let collections: Vec<i64> = self.collections_in(&query.scope)?.into_keys().collect();
+        let changes = if self.is_former {
+            self.changes_since(self.position, std::slice::from_ref(&query.scope))?
+        } else {
+            Vec::new()
+        };
+        let hidden: HashSet<_> = changes.iter().map(|change| change.name.as_str().into()).collect();
+        let mut statements = Vec::new();
+        let mut results = Results::new(query, hidden);
+        match &plan {
+            Plan::Sort => results.add_sorted(self.connection, &collections)?,
+            Plan::Walks(scans) => {
+                for scan in scans {
+                    let statement = self.connection.prepare_cached(sql(scan));
+                    statements.push(statement.map_err(StoreError::from)?);
+                }
+                // An index is of one collection.
+                if let [collection] = collections.as_slice() {
+                    for (statement, scan) in statements.iter_mut().zip(scans) {
+                        results.add_scan(statement, scan, *collection)?;
+                    }
+                }
+            }
         }
+        results.add_former(changes.into_iter().filter_map(|change| change.before));
         let mut skip = query.offset;
         let mut left = query.limit;
         while left != Some(0) {
-            let Some(document) = merge.next()? else { break };
+            let Some(document) = results.next()? else { break };
             if skip > 0 {
                 skip = skip.saturating_sub(1);
                 continue;
@@ -100,7 +144,43 @@ impl<'c> Snapshot<'c> {
                 break;
             }
         }
-        Ok(merge.visited)
+        Ok(results.visited())
+    }
+
+    /// The ids of documents that are not there but have documents below them, each with its
+    /// place in the order of ids.
+    pub(crate) fn missing(
+        &self,
+        collection: &CollectionPath,
+    ) -> Result<BTreeMap<Vec<u8>, DocumentName>, Refusal> {
+        let prefix = format!("{}/", collection.as_str());
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT path FROM collection c WHERE path >= ? AND path < ? AND EXISTS
+               (SELECT 1 FROM document d WHERE d.collection = c.number)",
+            )
+            .map_err(StoreError::from)?;
+        let mut rows = statement.query(below(collection.as_str())).map_err(StoreError::from)?;
+        let mut missing = BTreeMap::new();
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let path: String = row.get(0).map_err(StoreError::from)?;
+            let id = path.strip_prefix(&prefix).and_then(|rest| rest.split('/').next());
+            let name = collection.document(id.unwrap_or_default())?;
+            let mut key = Vec::new();
+            document_id(&mut key, name.id());
+            if !missing.contains_key(&key) && self.get(&name)?.is_none() {
+                missing.insert(key, name);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Bytes of the database file, without its log.
+    pub(super) fn bytes(&self) -> Result<i64, StoreError> {
+        let pragma =
+            |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok(pragma("page_count")?.saturating_mul(pragma("page_size")?))
     }
 
     /// Whether the log still holds every change after `position`, and `position` is of this file.
@@ -124,18 +204,20 @@ impl<'c> Snapshot<'c> {
         }
     }
 
-    /// The net changes since a resumable position of the documents in one of `collections`, in
-    /// the order of their last change.
+    /// The net changes since a resumable position of the documents of these scopes, up to the
+    /// newest state, in the order of their last change.
     pub(crate) fn changes_since(
         &self,
         position: Position,
-        collections: &[CollectionPath],
+        scopes: &[Scope],
     ) -> Result<Vec<Change>, StoreError> {
+        let mut collections = BTreeMap::new();
+        for scope in scopes {
+            collections.extend(self.collections_in(scope)?);
+        }
         let mut changes = Vec::new();
-        for path in collections {
-            if let Some(collection) = self.collection(path.as_str())? {
-                self.changes_in(position, path, collection, &mut changes)?;
-            }
+        for (collection, path) in collections {
+            self.changes_in(position, &path, collection, &mut changes)?;
         }
         changes.sort_by_key(|(last, _)| *last);
         Ok(changes.into_iter().map(|(_, change)| change).collect())
@@ -188,6 +270,43 @@ impl<'c> Snapshot<'c> {
             .optional()?)
     }
 
+    /// The collections of a scope, by number.
+    fn collections_in(&self, scope: &Scope) -> Result<BTreeMap<i64, CollectionPath>, StoreError> {
+        if let Scope::Collection(path) = scope {
+            let number = self.collection(path.as_str())?;
+            return Ok(number.map(|number| (number, path.clone())).into_iter().collect());
+        }
+        let parent = scope.parent().map(Parent::as_str).unwrap_or_default();
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT number, path FROM collection WHERE path >= ? AND path < ?")?;
+        let mut rows = statement.query(below(parent))?;
+        let mut collections = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let path = CollectionPath::from_stored(row.get(1)?);
+            if scope.contains_collection(&path) {
+                collections.insert(row.get(0)?, path);
+            }
+        }
+        Ok(collections)
+    }
+
+    /// What a later change, which this state does not hold, has overwritten.
+    fn former(&self, collection: i64, id: &[u8]) -> Result<Former, StoreError> {
+        if !self.is_former {
+            return Ok(Former::Unchanged);
+        }
+        let before = self
+            .connection
+            .prepare_cached(
+                "SELECT before FROM change WHERE revision > ? AND collection = ? AND id = ?
+                 ORDER BY revision LIMIT 1",
+            )?
+            .query_row(params![self.position.revision, collection, id], |row| row.get(0))
+            .optional()?;
+        Ok(before.map_or(Former::Unchanged, Former::Is))
+    }
+
     fn stored(&self, collection: i64, id: &[u8]) -> Result<Option<Document>, StoreError> {
         let body: Option<Vec<u8>> = self
             .connection
@@ -196,10 +315,14 @@ impl<'c> Snapshot<'c> {
             .optional()?;
         body.map(|body| decode(&body)).transpose()
     }
+}
 
-    fn prepare(&self, scan: &Scan) -> Result<CachedStatement<'c>, StoreError> {
-        Ok(self.connection.prepare_cached(sql(scan))?)
-    }
+/// One document in a former state.
+enum Former {
+    /// As in the newest state.
+    Unchanged,
+    /// This body, or none.
+    Is(Option<Vec<u8>>),
 }
 
 impl Position {
@@ -220,104 +343,8 @@ fn newest(connection: &Connection, time: i64) -> Result<Option<Position>, StoreE
         .optional()?)
 }
 
-/// The statement of a scan. An absent end is another text, so that SQLite always sees a plain
-/// range of its B-tree.
-pub(super) fn sql(scan: &Scan) -> &'static str {
-    match (&scan.source, scan.range.end.is_some()) {
-        (Source::Documents, true) => {
-            "SELECT body FROM document WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id"
-        }
-        (Source::Documents, false) => {
-            "SELECT body FROM document WHERE collection = ?1 AND id >= ?2 ORDER BY id"
-        }
-        (Source::Index(_), true) => {
-            "SELECT d.body FROM index_entry e CROSS JOIN document d ON d.number = e.document
-             WHERE e.collection = ?1 AND e.key >= ?2 AND e.key < ?3 AND e.definition = ?4
-             ORDER BY e.key"
-        }
-        (Source::Index(_), false) => {
-            "SELECT d.body FROM index_entry e CROSS JOIN document d ON d.number = e.document
-             WHERE e.collection = ?1 AND e.key >= ?2 AND e.definition = ?3 ORDER BY e.key"
-        }
-    }
-}
-
-fn open<'s>(
-    statement: &'s mut CachedStatement<'_>,
-    Scan { source, range }: &Scan,
-    collection: i64,
-) -> Result<Rows<'s>, StoreError> {
-    let start = &range.start;
-    Ok(match (source, &range.end) {
-        (Source::Documents, Some(end)) => statement.query(params![collection, start, end])?,
-        (Source::Documents, None) => statement.query(params![collection, start])?,
-        (Source::Index(number), Some(end)) => {
-            statement.query(params![collection, start, end, number])?
-        }
-        (Source::Index(number), None) => statement.query(params![collection, start, number])?,
-    })
-}
-
-/// Several walks in the same order, merged into one without duplicates.
-struct Merge<'s> {
-    query: &'s Query,
-    walks: Vec<Walk<'s>>,
-    visited: usize,
-    last: Option<Vec<u8>>,
-}
-
-struct Walk<'s> {
-    rows: Rows<'s>,
-    head: Head,
-}
-
-/// The next result of a walk, with its sort key.
-enum Head {
-    Unread,
-    Ready(Vec<u8>, Document),
-    Done,
-}
-
-impl Merge<'_> {
-    fn next(&mut self) -> Result<Option<Document>, StoreError> {
-        loop {
-            let mut first: Option<(usize, &Vec<u8>)> = None;
-            for (position, walk) in self.walks.iter_mut().enumerate() {
-                self.visited = self.visited.saturating_add(walk.advance(self.query)?);
-                if let Head::Ready(key, _) = &walk.head
-                    && first.is_none_or(|(_, smallest)| key < smallest)
-                {
-                    first = Some((position, key));
-                }
-            }
-            let Some((position, _)) = first else { return Ok(None) };
-            let Some(walk) = self.walks.get_mut(position) else { return Ok(None) };
-            if let Head::Ready(key, document) = std::mem::replace(&mut walk.head, Head::Unread)
-                && self.last.as_ref() != Some(&key)
-            {
-                self.last = Some(key);
-                return Ok(Some(document));
-            }
-        }
-    }
-}
-
-impl Walk<'_> {
-    /// Makes the head known; returns how many documents that took.
-    fn advance(&mut self, query: &Query) -> Result<usize, StoreError> {
-        let mut visited = 0_usize;
-        while matches!(self.head, Head::Unread) {
-            let Some(row) = self.rows.next()? else {
-                self.head = Head::Done;
-                break;
-            };
-            visited = visited.saturating_add(1);
-            let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            let document = decode(body)?;
-            if let Some(key) = query.result_key(&document) {
-                self.head = Head::Ready(key, document);
-            }
-        }
-        Ok(visited)
-    }
+/// The range of all paths below a path.
+fn below(path: &str) -> [String; 2] {
+    // The byte after `/`.
+    [format!("{path}/"), format!("{path}0")]
 }

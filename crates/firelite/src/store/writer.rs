@@ -1,4 +1,4 @@
-//! The one writer: many commits in one SQLite transaction, each behind its own savepoint.
+//! The one writer: many commits in one SQLite transaction, each of which can be refused alone.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -12,29 +12,44 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Committed, Job, Reply, StoreError, Written, decode,
+    Commit, Committed, Job, Reply, Snapshot, StoreError, Written,
+    checkpoints::Checkpoints,
+    decode,
     entries::{Entry, check_entries, entries},
 };
 use crate::{
-    indexes::NumberedIndex,
-    limits::{GROUP_COMMIT_MAX, LOG_BYTES_MAX, LOG_ROWS_MAX},
+    indexes::Served,
+    limits::{CHECKPOINT_CHANGES, GROUP_COMMIT_MAX, LOG_BYTES_MAX, LOG_ROWS_MAX},
+    metrics::Metrics,
     mutate::{Mutation, Outcome},
     name::{CollectionPath, DocumentName},
     refusal::Refusal,
     time::Micros,
+    transactions::Reads,
     value::document_id,
 };
 
 /// The writer's connection and what it remembers of the file.
 pub(super) struct Writer {
+    /// First, so that it is done with the file before the lock is free.
+    checkpoints: Checkpoints,
     connection: Connection,
     /// Held for its effect.
     _lock: File,
-    indexes: Arc<[NumberedIndex]>,
-    clock: fn() -> Micros,
+    facts: Facts,
     published: watch::Sender<i64>,
     last_commit: Micros,
     log: Log,
+    documents: i64,
+    /// The revision at which the last checkpoint was asked for.
+    checkpointed: i64,
+}
+
+/// What the writer is told once.
+pub(super) struct Facts {
+    pub(super) served: Arc<Served>,
+    pub(super) clock: fn() -> Micros,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Revision and size of every row of the change log, oldest first.
@@ -44,9 +59,6 @@ struct Log {
     bytes: usize,
 }
 
-/// A caller's writes and its reply channel.
-type Request = (Vec<Mutation>, Reply);
-
 /// A caller's reply channel and what it will be told once the group is on disk.
 type Pending = (Reply, Result<Committed, Refusal>);
 
@@ -55,27 +67,37 @@ impl Writer {
     pub(super) fn new(
         connection: Connection,
         lock: File,
-        indexes: Arc<[NumberedIndex]>,
-        clock: fn() -> Micros,
-        published: watch::Sender<i64>,
+        facts: Facts,
+        (published, checkpoints): (watch::Sender<i64>, Checkpoints),
     ) -> Result<Self, StoreError> {
         let last_commit =
             connection.query_row("SELECT last_commit FROM state", [], |row| row.get(0))?;
         let log = Log::load(&connection)?;
-        published.send_replace(log.revision());
-        let last_commit = Micros(last_commit);
-        Ok(Self { connection, _lock: lock, indexes, clock, published, last_commit, log })
+        let checkpointed = log.revision();
+        published.send_replace(checkpointed);
+        Ok(Self {
+            checkpoints,
+            connection,
+            _lock: lock,
+            facts,
+            published,
+            last_commit: Micros(last_commit),
+            log,
+            documents: 0,
+            checkpointed,
+        })
     }
 
     /// Works until it is told to stop or nobody is left to tell it.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        self.count_documents();
         let mut next = queue.blocking_recv();
-        while let Some(Job::Commit { mutations, reply }) = next {
-            let mut group = vec![(mutations, reply)];
+        while let Some(Job::Commit(commit)) = next {
+            let mut group = vec![commit];
             next = loop {
                 match queue.try_recv() {
-                    Ok(Job::Commit { mutations, reply }) if group.len() < GROUP_COMMIT_MAX => {
-                        group.push((mutations, reply));
+                    Ok(Job::Commit(commit)) if group.len() < GROUP_COMMIT_MAX => {
+                        group.push(commit);
                     }
                     Ok(job) => break Some(job),
                     Err(_empty) => break None,
@@ -86,21 +108,38 @@ impl Writer {
         }
     }
 
+    /// Counts what is stored, in the writer's own time: opening a large file does not wait for it.
+    fn count_documents(&mut self) {
+        let count = "SELECT count(*) FROM document";
+        match self.connection.query_row(count, [], |row| row.get(0)) {
+            Ok(documents) => self.documents = documents,
+            Err(error) => tracing::error!(%error, "cannot count the documents"),
+        }
+        self.facts.metrics.set_documents(self.documents);
+    }
+
     /// Writes a group and replies to its callers, to none of them before the outcome is certain:
     /// a refusal may rest on an earlier write of the same group.
-    fn commit_group(&mut self, group: Vec<Request>) {
+    fn commit_group(&mut self, group: Vec<Commit>) {
         let mut pending = Vec::new();
-        let log_before = self.log.mark();
+        let before = (self.log.mark(), self.documents);
+        let timer = self.facts.metrics.commit_timer(group.len());
         match self.write_group(group, &mut pending) {
             Ok(()) => {
+                timer.observe_duration();
+                self.facts.metrics.set_documents(self.documents);
                 self.published.send_replace(self.log.revision());
                 for (reply, outcome) in pending {
                     // A caller that is gone does not want its answer.
                     drop(reply.send(outcome));
                 }
+                self.request_checkpoint();
             }
             Err(error) => {
-                self.log.undo(log_before);
+                error.log(self.connection.path());
+                timer.stop_and_discard();
+                self.log.undo(before.0);
+                self.documents = before.1;
                 if !self.connection.is_autocommit()
                     && let Err(rollback) = self.connection.execute_batch("ROLLBACK")
                 {
@@ -113,16 +152,24 @@ impl Writer {
         }
     }
 
+    fn request_checkpoint(&mut self) {
+        let revision = self.log.revision();
+        if revision.saturating_sub(self.checkpointed) >= CHECKPOINT_CHANGES {
+            self.checkpointed = revision;
+            self.checkpoints.request();
+        }
+    }
+
     fn write_group(
         &mut self,
-        group: Vec<Request>,
+        group: Vec<Commit>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), StoreError> {
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
         let mut result = begun;
-        for (mutations, reply) in group {
+        for Commit { mutations, reads, reply } in group {
             let outcome = match &result {
-                Ok(()) => self.write_job(&mutations),
+                Ok(()) => self.write_job(&mutations, reads.as_ref()),
                 Err(error) => Err(error.clone()),
             };
             match outcome {
@@ -151,26 +198,53 @@ impl Writer {
         Ok(())
     }
 
-    /// One commit behind a savepoint: refused alone, unless the file itself fails.
+    /// One commit, refused alone unless the file itself fails. It needs a savepoint to go back to
+    /// only if it has several writes: a single one is refused before it stores anything.
     fn write_job(
         &mut self,
         mutations: &[Mutation],
+        reads: Option<&Reads>,
     ) -> Result<Result<Committed, Refusal>, StoreError> {
-        self.connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-        let log_before = self.log.mark();
-        self.last_commit = (self.clock)().max(self.last_commit.next());
-        let outcome = self.write_all(mutations);
-        if let Err(Refusal::Store(error)) = &outcome
-            && !matches!(error, StoreError::Body(_))
-        {
-            return Err(error.clone());
+        let several = mutations.len() > 1;
+        if several {
+            self.connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        }
+        let before = (self.log.mark(), self.documents);
+        self.last_commit = (self.facts.clock)().max(self.last_commit.next());
+        let unchanged = reads.map_or(Ok(()), |reads| self.check_unchanged(reads));
+        let outcome = unchanged.and_then(|()| self.write_all(mutations));
+        if let Err(Refusal::Store(error)) = &outcome {
+            let StoreError::Body(_) = error else { return Err(error.clone()) };
+            error.log(self.connection.path());
         }
         if outcome.is_err() {
-            self.log.undo(log_before);
-            self.connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            self.log.undo(before.0);
+            self.documents = before.1;
+            if several {
+                self.connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            }
         }
-        self.connection.prepare_cached("RELEASE job")?.execute([])?;
+        if several {
+            self.connection.prepare_cached("RELEASE job")?.execute([])?;
+        }
         Ok(outcome)
+    }
+
+    /// Refuses a transaction of which anything that it read has changed, also by commits of the
+    /// same group; or of which the log no longer tells that it has not.
+    fn check_unchanged(&self, reads: &Reads) -> Result<(), Refusal> {
+        let snapshot = Snapshot::new(&self.connection, &self.facts.served)?;
+        if snapshot.position() == reads.position {
+            return Ok(());
+        }
+        if !snapshot.is_resumable(reads.position)? {
+            return Err(Refusal::Contention);
+        }
+        let changes = snapshot.changes_since(reads.position, &reads.scopes())?;
+        if changes.iter().any(|change| reads.concern(change)) {
+            return Err(Refusal::Contention);
+        }
+        Ok(())
     }
 
     fn write_all(&mut self, mutations: &[Mutation]) -> Result<Committed, Refusal> {
@@ -185,7 +259,7 @@ impl Writer {
         let outcome = mutation.apply(before.as_ref(), time)?;
         if outcome.changed {
             let entries = |document: Option<&Document>| {
-                document.map(|document| entries(&self.indexes, &slot.group, document))
+                document.map(|document| entries(&self.facts.served.indexes, &slot.group, document))
             };
             let old = entries(before.as_ref()).unwrap_or_default();
             let new = entries(outcome.document.as_ref()).unwrap_or_default();
@@ -205,6 +279,8 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let collection = slot.collection_number(&self.connection)?;
         let number = slot.put(&self.connection, collection, after)?;
+        let added = i64::from(after.is_some()).saturating_sub(i64::from(slot.stored.is_some()));
+        self.documents = self.documents.saturating_add(added);
         let mut delete = self.connection.prepare_cached(
             "DELETE FROM index_entry WHERE definition = ? AND collection = ? AND key = ?",
         )?;

@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use crate::{
     field_path::{FieldPathError, check_name},
     limits::{DOCUMENT_BYTES_MAX, VALUE_BYTES_MAX, VALUE_DEPTH_MAX},
-    name::counted_bytes,
+    name::{DocumentName, NameError, counted_bytes},
     time::Micros,
 };
 
@@ -47,13 +47,19 @@ pub(crate) enum ValueError {
     /// Coordinates outside of their range.
     #[error("The geo point in property \"{0}\" is not on the globe.")]
     GeoPoint(String),
+    /// A reference to something that is not a document.
+    #[error(transparent)]
+    Reference(#[from] NameError),
+    /// A value that is none.
+    #[error("Cannot convert firestore.v1.Value with type unset.")]
+    NoType,
     /// A value that only pipelines may hold.
     #[error("Property \"{0}\" has a type that documents cannot hold.")]
     Type(String),
 }
 
 /// Checks a document against every limit and brings it into its stored form (timestamps cut to
-/// microseconds, a missing type as null).
+/// microseconds).
 pub(crate) fn check_document(document: &mut Document) -> Result<(), ValueError> {
     let bytes = measure(document)?;
     if bytes > DOCUMENT_BYTES_MAX {
@@ -81,13 +87,16 @@ struct Check<'a> {
 impl Check<'_> {
     /// Checks one value below `depth` maps and arrays; returns its counted bytes.
     fn value(&self, value: &mut Value, depth: usize) -> Result<usize, ValueError> {
-        match value.value_type.get_or_insert(ValueType::NullValue(0)) {
+        match value.value_type.as_mut().ok_or(ValueError::NoType)? {
             ValueType::NullValue(_) | ValueType::BooleanValue(_) => Ok(1),
             ValueType::IntegerValue(_) | ValueType::DoubleValue(_) => Ok(8),
             ValueType::TimestampValue(timestamp) => self.timestamp(timestamp),
             ValueType::StringValue(text) => self.text(text.len()).map(|len| len.saturating_add(1)),
             ValueType::BytesValue(bytes) => self.text(bytes.len()),
-            ValueType::ReferenceValue(name) => self.text(name.len()).map(|_| counted_bytes(name)),
+            ValueType::ReferenceValue(name) => {
+                DocumentName::parse(name)?;
+                Ok(counted_bytes(name))
+            }
             ValueType::GeoPointValue(point) => {
                 let on_globe = (-90.0..=90.0).contains(&point.latitude)
                     && (-180.0..=180.0).contains(&point.longitude);

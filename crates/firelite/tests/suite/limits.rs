@@ -1,6 +1,8 @@
 use gcloud_sdk::google::firestore::v1::{
-    BeginTransactionRequest, CommitRequest, GetDocumentRequest, RunAggregationQueryRequest, Value,
-    get_document_request::ConsistencySelector, structured_query::field_filter::Operator,
+    ExecutePipelineRequest, ListCollectionIdsRequest, PartitionQueryRequest, Value, Write,
+    WriteRequest,
+    document_transform::{FieldTransform, field_transform::TransformType},
+    structured_query::field_filter::Operator,
 };
 use tonic::Code;
 
@@ -59,26 +61,64 @@ async fn more_than_thirty_alternatives_are_refused() {
 }
 
 #[tokio::test]
+async fn more_than_five_hundred_transforms_of_one_document_are_refused() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.client().await;
+    let write = |path: &str, n: i64| Write {
+        update_transforms: (0..n)
+            .map(|n| FieldTransform {
+                field_path: format!("f{n}"),
+                transform_type: Some(TransformType::Increment(int(1))),
+            })
+            .collect(),
+        ..set(path, &[])
+    };
+    let split = vec![write("c/d", 250), write("c/e", 250), write("c/d", 251)];
+    assert_eq!(refusal(commit(&mut client, split).await).0, Code::InvalidArgument);
+    commit(&mut client, vec![write("c/d", 250), write("c/e", 500), write("c/d", 250)])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn names_of_fields_and_documents_are_bounded() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.client().await;
+    let long = "x".repeat(1_500);
+    commit(&mut client, vec![set(&format!("c/{long}"), &[(&long, int(1))])]).await.unwrap();
+    let too_long = "x".repeat(1_501);
+    for write in [set(&format!("c/{too_long}"), &[]), set("c/d", &[(&too_long, int(1))])] {
+        assert_eq!(refusal(commit(&mut client, vec![write]).await).0, Code::InvalidArgument);
+    }
+    let deep = (0..101).map(|n| format!("c{n}/d")).collect::<Vec<_>>();
+    commit(&mut client, vec![set(&deep[..100].join("/"), &[])]).await.unwrap();
+    let refused = commit(&mut client, vec![set(&deep.join("/"), &[])]).await;
+    assert_eq!(refusal(refused).0, Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn an_index_entry_is_bounded() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.client().await;
+    let live = |bytes: usize| set("requests/d", &[("live", text(&"x".repeat(bytes)))]);
+    commit(&mut client, vec![live(7_000)]).await.unwrap();
+    let (code, message) = refusal(commit(&mut client, vec![live(8_000)]).await);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(message.starts_with("Index entry"), "{message}");
+}
+
+#[tokio::test]
 async fn what_is_not_served_says_so() {
     let fixture = Fixture::start().await;
     let mut client = fixture.client().await;
-    let begun = client.begin_transaction(BeginTransactionRequest::default()).await;
-    assert_eq!(
-        refusal(begun),
-        (Code::Unimplemented, "BeginTransaction is not served by firelite.".into())
-    );
-    let counted = client.run_aggregation_query(RunAggregationQueryRequest::default()).await;
-    assert_eq!(refusal(counted.map(|_| ())).0, Code::Unimplemented);
-    let transaction = CommitRequest {
-        database: DATABASE.into(),
-        transaction: vec![1],
-        ..CommitRequest::default()
-    };
-    assert_eq!(refusal(client.commit(transaction).await).0, Code::Unimplemented);
-    let read = GetDocumentRequest {
-        name: name("c/d"),
-        consistency_selector: Some(ConsistencySelector::Transaction(vec![1])),
-        ..GetDocumentRequest::default()
-    };
-    assert_eq!(refusal(client.get_document(read).await).0, Code::Unimplemented);
+    let unimplemented =
+        |what: &str| (Code::Unimplemented, format!("{what} is not served by firelite."));
+    let partitioned = client.partition_query(PartitionQueryRequest::default()).await;
+    assert_eq!(refusal(partitioned), unimplemented("PartitionQuery"));
+    let listed = client.list_collection_ids(ListCollectionIdsRequest::default()).await;
+    assert_eq!(refusal(listed), unimplemented("ListCollectionIds"));
+    let written = client.write(tokio_stream::empty::<WriteRequest>()).await;
+    assert_eq!(refusal(written.map(|_| ())), unimplemented("Write"));
+    let executed = client.execute_pipeline(ExecutePipelineRequest::default()).await;
+    assert_eq!(refusal(executed.map(|_| ())), unimplemented("ExecutePipeline"));
 }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use gcloud_sdk::google::firestore::v1::{
     ListenRequest, ListenResponse, StructuredQuery, Target, TargetChange,
     listen_request::TargetChange as Change,
@@ -13,9 +11,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::support::*;
-
-/// How long a message may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_query_target_hears_of_each_change_once() {
@@ -219,19 +214,47 @@ async fn a_target_wanted_once_ends_when_it_is_current() {
     assert_eq!(listener.until_end().await, "ADD[1] CURRENT[1] END");
 }
 
+#[tokio::test]
+async fn a_collection_group_is_watched_in_every_collection() {
+    let fixture = Fixture::start().await;
+    let mut client = fixture.client().await;
+    commit(&mut client, vec![set("c/a", &[]), set("x/1/c/b", &[]), set("d/no", &[])])
+        .await
+        .unwrap();
+    let mut listener = Listener::start(&fixture).await;
+    let first = listener.watch(1, group("c")).await;
+    assert_eq!(first, "ADD[1] CHANGE a[1] CHANGE b[1] CURRENT[1] END");
+    let seen = listener.last.resume_token.clone();
+    commit(&mut client, vec![set("y/2/c/new", &[]), set("y/2/d/no", &[])]).await.unwrap();
+    assert_eq!(listener.until_end().await, "CHANGE new[1] END");
+    commit(&mut client, vec![delete("x/1/c/b")]).await.unwrap();
+    assert_eq!(listener.until_end().await, "DELETE b[1] END");
+    let resume_type = Some(ResumeType::ResumeToken(seen));
+    let mut again = Listener::start(&fixture).await;
+    again.add(Target { resume_type, ..query(1, group("c")) }).await;
+    let missed = "ADD[1] CHANGE new[1] DELETE b[1] FILTER[1]=2 CURRENT[1] END";
+    assert_eq!(again.until_end().await, missed);
+}
+
 /// One stream, with the last target change that it brought.
-struct Listener {
+pub(crate) struct Listener {
     requests: mpsc::Sender<ListenRequest>,
     replies: Streaming<ListenResponse>,
     last: TargetChange,
 }
 
 impl Listener {
-    async fn start(fixture: &Fixture) -> Self {
+    pub(crate) async fn start(fixture: &Fixture) -> Self {
         let (requests, receiver) = mpsc::channel(8);
         let mut client = fixture.client().await;
         let replies = client.listen(ReceiverStream::new(receiver)).await.unwrap().into_inner();
         Self { requests, replies, last: TargetChange::default() }
+    }
+
+    /// Adds a query and waits for its first snapshot.
+    pub(crate) async fn watch(&mut self, target_id: i32, watched: StructuredQuery) -> String {
+        self.add(query(target_id, watched)).await;
+        self.until_end().await
     }
 
     async fn add(&self, target: Target) {
@@ -257,7 +280,7 @@ impl Listener {
     }
 
     /// The messages up to the end of the next snapshot.
-    async fn until_end(&mut self) -> String {
+    pub(crate) async fn until_end(&mut self) -> String {
         let mut words = vec![self.next().await];
         while words.last().is_some_and(|word| word != "END") {
             words.push(self.next().await);
@@ -272,7 +295,7 @@ impl Listener {
     }
 
     /// The status with which the stream ends.
-    async fn end(&mut self) -> Status {
+    pub(crate) async fn end(&mut self) -> Status {
         let ended = async {
             loop {
                 match self.replies.message().await {

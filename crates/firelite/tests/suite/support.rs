@@ -3,9 +3,10 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use curfew_firelite::{Config, Indexes, Server};
+use curfew_firelite::{Config, Faults, Indexes, OpenError, Server, StartError};
 use gcloud_sdk::google::firestore::v1::{
     ArrayValue, CommitRequest, CommitResponse, Document, DocumentMask, GetDocumentRequest,
     MapValue, Precondition, RunQueryRequest, RunQueryResponse, StructuredQuery, Value, Write,
@@ -19,6 +20,7 @@ use gcloud_sdk::google::firestore::v1::{
     value::ValueType,
     write::Operation,
 };
+use prometheus::Registry;
 use prost_types::Timestamp;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -36,6 +38,9 @@ pub(crate) const TOKEN: &str = "owner";
 pub(crate) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// How long anything may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) type Client = FirestoreClient<InterceptedService<Channel, Bearer>>;
 
 /// A running server; its file lives as long as this does.
@@ -46,6 +51,8 @@ pub(crate) struct Fixture {
 
 struct Running {
     address: SocketAddr,
+    faults: Faults,
+    metrics: Registry,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), curfew_firelite::ServeError>>,
 }
@@ -59,10 +66,12 @@ impl Fixture {
 
     /// Starts the server on the same file.
     pub(crate) async fn start_again(&mut self) {
-        let server = Server::bind(config(&self.path())).await.unwrap();
+        let server = bind(&self.path()).await;
         let (address, shutdown) = (server.local_addr(), CancellationToken::new());
+        let (faults, metrics) = (server.faults(), Registry::new());
+        server.register_metrics(&metrics).unwrap();
         let serving = tokio::spawn(server.serve(shutdown.clone()));
-        self.running = Some(Running { address, shutdown, serving });
+        self.running = Some(Running { address, faults, metrics, shutdown, serving });
     }
 
     /// Stops the server and waits until its file is closed.
@@ -80,6 +89,14 @@ impl Fixture {
         self.running.as_ref().unwrap().address
     }
 
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.running.as_ref().unwrap().faults
+    }
+
+    pub(crate) fn metrics(&self) -> &Registry {
+        &self.running.as_ref().unwrap().metrics
+    }
+
     pub(crate) async fn client(&self) -> Client {
         connect(self.address(), TOKEN).await
     }
@@ -93,6 +110,20 @@ pub(crate) fn config(path: &Path) -> Config {
         token: TOKEN.into(),
         indexes: Indexes::parse(shipped).unwrap(),
     }
+}
+
+/// Opens the file once it is free: a process that another test is just spawning shares the lock
+/// of a stopped server until it becomes another program.
+async fn bind(path: &Path) -> Server {
+    let until_free = async {
+        loop {
+            match Server::bind(config(path)).await {
+                Err(StartError::Open(OpenError::InUse(_))) => tokio::task::yield_now().await,
+                outcome => return outcome.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, until_free).await.expect("a free file")
 }
 
 pub(crate) async fn connect(address: SocketAddr, token: &str) -> Client {
@@ -231,6 +262,17 @@ pub(crate) fn collection(id: &str) -> StructuredQuery {
     StructuredQuery { from, ..StructuredQuery::default() }
 }
 
+/// A query over the collections with this id at every depth.
+pub(crate) fn group(id: &str) -> StructuredQuery {
+    let from = vec![CollectionSelector { collection_id: id.into(), all_descendants: true }];
+    StructuredQuery { from, ..StructuredQuery::default() }
+}
+
+/// A query over a collection with automatic indexes.
+pub(crate) fn things(filter: Filter) -> StructuredQuery {
+    StructuredQuery { r#where: Some(filter), ..collection("things") }
+}
+
 pub(crate) fn requests(filter: Filter) -> StructuredQuery {
     StructuredQuery { r#where: Some(filter), ..collection("requests") }
 }
@@ -248,6 +290,10 @@ pub(crate) fn field(path: &str, op: field_filter::Operator, value: Value) -> Fil
 pub(crate) fn composite(op: composite_filter::Operator, filters: Vec<Filter>) -> Filter {
     let filter = CompositeFilter { op: op.into(), filters };
     Filter { filter_type: Some(FilterType::CompositeFilter(filter)) }
+}
+
+pub(crate) fn ascending(path: &str) -> Order {
+    Order { direction: Direction::Ascending.into(), ..descending(path) }
 }
 
 pub(crate) fn descending(path: &str) -> Order {

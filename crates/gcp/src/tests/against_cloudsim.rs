@@ -33,6 +33,20 @@ async fn a_binding_is_added_and_the_rest_stays() {
 }
 
 #[tokio::test]
+async fn policies_of_folders_and_organisations_are_written_as_those_of_projects() {
+    let policies = simulated("olga@example.com").await.policies();
+    for node in ["folders/200000000001", "organizations/100000000001"].map(resource) {
+        let before = policies.get(&node).await.unwrap();
+        let mut wanted = before.clone();
+        wanted.bindings.push(conditional());
+        let written = policies.set(&node, &wanted, &write(1)).await.unwrap();
+        assert_eq!(written, policies.get(&node).await.unwrap());
+        assert_eq!(written.foreign(|it| *it == conditional()), before.foreign(|_| false));
+        assert!(written.bindings.contains(&conditional()));
+    }
+}
+
+#[tokio::test]
 async fn a_write_over_somebody_elses_is_a_conflict() {
     let google = simulated(CONTROLLER).await;
     let (policies, web) = (google.policies(), resource("projects/demo-web"));
@@ -148,6 +162,7 @@ async fn roles_are_known_or_not() {
             .contains("iam.roles.get")
     );
     assert_eq!(permissions("roles/compute.nobody").await, None);
+    assert_eq!(permissions("projects/demo-web/roles/nobody").await, None);
 }
 
 #[tokio::test]

@@ -15,13 +15,16 @@ use curfew_intake::BaseUrl;
 use curfew_trust::{IapConfig, KeyConfig, KeySet, PublicKey, Verb};
 
 use super::file::{ConfigFile, EligibleSection, EndpointsSection, KeySection, StoreSection};
-use super::{ConfigError, FILE_BYTES_MAX};
+use super::{ConfigError, FILE_BYTES_MAX, STORE_TOKEN};
 
 /// Google's maximum for roles in one JIT Access request, and ours.
 const ROLES_MAX: u32 = 10;
 
 /// The longest access that may be configured: beyond a day, access is no longer just in time.
 const DURATION_LIMIT: TimeDelta = TimeDelta::hours(24);
+
+/// What clients of Google's emulator show by themselves, and what it asks for.
+const EMULATOR_TOKEN: &str = "owner";
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -258,7 +261,8 @@ fn check_store(
 fn remote_store(endpoints: &EndpointsSection, environment: &BTreeMap<String, String>) -> StoreKind {
     let from_environment =
         environment.get("FIRESTORE_EMULATOR_HOST").map(|host| format!("http://{host}"));
-    let token = endpoints.store_token.clone().unwrap_or_else(|| "owner".into());
+    let token = endpoints.store_token.as_ref().or_else(|| environment.get(STORE_TOKEN));
+    let token = token.cloned().unwrap_or_else(|| EMULATOR_TOKEN.into());
     endpoints
         .store
         .clone()

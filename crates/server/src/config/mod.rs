@@ -15,6 +15,10 @@ pub use file::ConfigFile;
 /// Every setting with its meaning; also what overrides and suggestions know of.
 pub const REFERENCE: &str = include_str!("reference.yaml");
 
+/// The environment's variable for the bearer token of a store on this machine, for those who serve it and those who
+/// use it.
+pub const STORE_TOKEN: &str = "CURFEW_STORE_TOKEN";
+
 /// The largest configuration file that is read.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 

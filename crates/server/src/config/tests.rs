@@ -105,3 +105,23 @@ fn googles_firestore_needs_a_project_and_an_emulator_none() {
         matches!(&config.store.kind, StoreKind::Loopback(at, _) if at == "http://127.0.0.1:8423")
     );
 }
+
+#[test]
+fn the_token_of_a_local_store_comes_from_the_file_or_the_environment_or_is_the_emulators() {
+    let folder = Folder::new();
+    let local = ("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8423");
+    let given = ("CURFEW_STORE_TOKEN", "from-outside");
+    let plain = PLAIN.replace("kind: embedded", "kind: firestore");
+    let filed = format!("{plain}endpoints: {{storeToken: from-file}}\n");
+    for (text, environment, expected) in [
+        (&plain, vec![local], "owner"),
+        (&plain, vec![local, given], "from-outside"),
+        (&filed, vec![local, given], "from-file"),
+    ] {
+        let config = folder.read(text, &environment).unwrap();
+        assert!(
+            matches!(&config.store.kind, StoreKind::Loopback(_, token) if token == expected),
+            "{expected}"
+        );
+    }
+}

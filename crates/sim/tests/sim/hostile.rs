@@ -29,7 +29,7 @@ async fn a_chain_cut_to_before_its_grant_gives_nothing_new() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_document_disturbs_nobody() {
     let (mut world, id) = with_an_active_request().await;
-    world.with(|data| data.store.delete(&id));
+    world.delete(&id);
     let other = world.file(&Filing::by("bob", 0));
     world.advance(mins(10)).await;
     assert!(world.is_active(&other));
@@ -120,11 +120,7 @@ async fn the_title_alone_makes_a_binding_neither_ours_nor_removed() {
     let mut planted = world.bindings(&id).remove(0);
     planted.members = vec!["user:mallory@example.com".into()];
     planted.condition.as_mut().unwrap().description = "v1 0 0".into();
-    world.with(|data| {
-        data.cloud.change(data.now, &curfew_sim::project(0), |policy| {
-            policy.bindings.push(planted.clone());
-        });
-    });
+    world.change_policy(&curfew_sim::project(0), |policy| policy.bindings.push(planted.clone()));
     world.revoke(&id, &curfew_sim::operator());
     world.advance(secs(10)).await;
     assert!(world.has_ended(&id));

@@ -1,11 +1,13 @@
 //! The controller in simulated worlds. Every test's world is watched by the oracle at every effect.
 
+#[cfg(feature = "planted-bugs")]
+mod bugs;
 mod crashes;
 mod endings;
 mod failures;
 mod hostile;
 mod life;
-mod schedules;
+mod runs;
 
 use std::time::Duration;
 

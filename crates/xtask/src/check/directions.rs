@@ -39,6 +39,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("cloudsim", &[]),
     ("demo", &["server", "cloudsim"]),
     ("sim", &["controller", "ports", "core"]),
+    ("model", &[]),
     ("tests", &["server", "firelite", "cloudsim", "demo", "sim"]),
     ("xtask", &[]),
 ];

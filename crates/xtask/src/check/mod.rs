@@ -6,6 +6,7 @@ mod discipline;
 mod length;
 mod lints;
 mod lock;
+mod planted;
 mod reach;
 mod words;
 
@@ -53,6 +54,7 @@ const CHECKS: &[Check] = &[
     Check { name: "forbidden and wrapped crates", depth: Depth::Fast, run: lock::check },
     Check { name: "core reaches no runtime", depth: Depth::Fast, run: reach::check },
     Check { name: "who may call what", depth: Depth::Fast, run: discipline::check },
+    Check { name: "nobody plants bugs", depth: Depth::Fast, run: planted::check },
     Check { name: "core's lints repeat the root's", depth: Depth::Fast, run: lints::check },
     Check { name: "lengths", depth: Depth::Fast, run: length::check },
     Check { name: "forbidden words", depth: Depth::Fast, run: words::check },

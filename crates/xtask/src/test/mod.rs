@@ -1,10 +1,14 @@
 //! `cargo xtask test`: every check and every test, with what they need, and an honest account of what did not run.
 
+mod background;
+mod clients;
 mod emulator;
 mod python;
 mod summary;
 mod tools;
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -14,6 +18,7 @@ use self::summary::Summary;
 use self::tools::Tools;
 use crate::check::{self, Depth};
 use crate::process;
+use crate::sim;
 use crate::workspace::Workspace;
 
 /// How much to run.
@@ -59,7 +64,11 @@ fn everything(workspace: &Workspace, ci: bool, summary: &mut Summary) -> Result<
     // Held to the end of this function: dropping it ends the emulator, whatever fails in between.
     let emulator = summary.try_time("emulator", || Emulator::start(workspace, &tools));
     let mut environment = tools.environment();
-    environment.push(binaries()?);
+    environment.push(("CURFEW_TEST_BINARIES", binaries()?.display().to_string()));
+    environment.push(cloud_traffic(workspace)?);
+    let node = clients::packages(workspace, &tools, summary)?;
+    environment
+        .extend(node.iter().map(|node| (AXE_VARIABLE, node.join(AXE).display().to_string())));
     environment.extend(emulator.iter().map(Emulator::variable));
     let runner = Runner::find(workspace, environment, &["--workspace"]);
     let built = summary.step("build", || {
@@ -68,19 +77,36 @@ fn everything(workspace: &Workspace, ci: bool, summary: &mut Summary) -> Result<
     if built {
         summary.step("doc tests", || runner.doc_tests())?;
         summary.step("tests", || process::succeeds(&mut runner.tests()))?;
-        python::run(workspace, &tools, &runner.environment, summary)?;
+        summary.step("simulation", || sim::run(workspace, &[]))?;
+        summary.step("planted bugs", || sim::run(workspace, &["--bugs"]))?;
+        let python = python::run(workspace, &tools, &runner.environment, summary)?;
+        clients::run(workspace, &binaries()?, python.as_deref(), node.as_deref(), summary)?;
     }
     Ok(())
 }
+
+/// Where the browser tests find the judge of accessibility, and where npm puts it.
+const AXE_VARIABLE: &str = "CURFEW_TEST_AXE";
+const AXE: &str = "node_modules/axe-core/axe.min.js";
 
 /// Variables for the test processes.
 type Environment = Vec<(&'static str, String)>;
 
 /// Where the tests find the built programs: beside this one.
-fn binaries() -> Result<(&'static str, String)> {
+fn binaries() -> Result<PathBuf> {
     let this = std::env::current_exe().context("cannot tell where this program is")?;
-    let folder = this.parent().context("this program is in no folder")?;
-    Ok(("CURFEW_TEST_BINARIES", folder.display().to_string()))
+    Ok(this.parent().context("this program is in no folder")?.to_owned())
+}
+
+/// Where every simulated cloud of the run writes what it was asked and what it answered, for `check_google_schema.py`.
+fn cloud_traffic(workspace: &Workspace) -> Result<(&'static str, String)> {
+    let file = workspace.root.join("target/cloud-traffic.jsonl");
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(("CURFEW_CLOUD_TRAFFIC", file.display().to_string())),
+    }
 }
 
 /// The test runner: nextest where it is installed, cargo's own elsewhere.

@@ -17,20 +17,21 @@ const FOLDER: &str = "tests/python";
 /// Made anew by nobody: pip brings what is there up to the requirements.
 const ENVIRONMENT: &str = "target/venv";
 
-/// Runs every `check_*.py` in an environment of its own. A missing Python is in the summary already.
+/// Runs every `check_*.py` in an environment of its own and returns its interpreter. A missing Python is in the summary
+/// already.
 pub(super) fn run(
     workspace: &Workspace,
     tools: &Tools,
     environment: &Environment,
     summary: &mut Summary,
-) -> Result<()> {
+) -> Result<Option<PathBuf>> {
     let folder = workspace.root.join(FOLDER);
     if !tools.python || !folder.join("requirements.txt").is_file() {
-        return Ok(());
+        return Ok(None);
     }
     let interpreter = workspace.root.join(ENVIRONMENT).join("bin/python");
     if !summary.step("python environment", || prepare(workspace, &interpreter))? {
-        return Ok(());
+        return Ok(None);
     }
     for program in programs(&folder)? {
         let name =
@@ -42,7 +43,7 @@ pub(super) fn run(
             .envs(environment.iter().map(|(name, value)| (name, value)));
         summary.step(&name, || process::succeeds(&mut python))?;
     }
-    Ok(())
+    Ok(Some(interpreter))
 }
 
 fn prepare(workspace: &Workspace, interpreter: &Path) -> Result<bool> {

@@ -12,7 +12,12 @@ use crate::process;
 pub(super) struct Tools {
     /// Both halves of Google's emulator, or nothing.
     pub(super) emulator_jar: Option<PathBuf>,
+    pub(super) gcloud: Option<PathBuf>,
+    /// Chromium and its driver, or nothing.
+    pub(super) browser: Option<[PathBuf; 2]>,
     pub(super) python: bool,
+    /// With npm.
+    pub(super) node: bool,
     /// Suites that cannot run, each with how to change that.
     pub(super) missing: Vec<String>,
 }
@@ -34,11 +39,45 @@ const PYTHON: Program = Program {
     packages: &["python3", "python3-venv"],
 };
 
+/// Google's client needs Node 18.
+const NODE: Program = Program {
+    name: "node",
+    question: &["--eval", "process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)"],
+    packages: &["nodejs"],
+};
+
+const NPM: Program = Program { name: "npm", question: &["--version"], packages: &["npm"] };
+
 /// The suites that run against Google's own emulator.
 const EMULATOR_SUITE: &str = "everything on Google's Firestore emulator";
 
 /// The suites that drive the system with Python programs.
 const PYTHON_SUITE: &str = "Python clients and verifiers";
+
+/// The suite that drives the embedded store from Node.
+const NODE_SUITE: &str = "Google's Firestore client for Node";
+
+/// The suites that drive the simulated cloud with Google's own command line.
+const GCLOUD_SUITE: &str = "gcloud against the simulated cloud";
+
+/// The suite that opens the pages.
+const BROWSER_SUITE: &str = "the pages in a browser";
+
+/// Chromium and its driver, by the variables that the tests are told by, and the names that they go by on a path.
+const BROWSER: [(&str, &[&str]); 2] = [
+    ("CURFEW_TEST_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"]),
+    ("CURFEW_TEST_CHROMEDRIVER", &["chromedriver"]),
+];
+
+/// Debian's packages of both.
+const BROWSER_PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
+
+/// The program of the Google Cloud CLI, for the tests as for the people who have it in a place of their own.
+const GCLOUD_VARIABLE: &str = "CURFEW_TEST_GCLOUD";
+
+/// Where the CLI's archive, its Debian package and its snap put it; the first is below the home directory.
+const GCLOUD_PLACES: [&str; 3] =
+    ["google-cloud-sdk/bin/gcloud", "/usr/lib/google-cloud-sdk/bin/gcloud", "/snap/bin/gcloud"];
 
 /// Where the Google Cloud CLI keeps the emulator, under its root.
 const EMULATOR_IN_SDK: &str = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar";
@@ -49,16 +88,31 @@ impl Tools {
         let mut note =
             |suite: &str, error: anyhow::Error| missing.push(format!("{suite}: {error:#}"));
         let java = JAVA.find(ci).map_err(|error| note(EMULATOR_SUITE, error)).is_ok();
-        let jar = emulator_jar().map_err(|error| note(EMULATOR_SUITE, error)).ok();
+        let gcloud = gcloud().map_err(|error| note(GCLOUD_SUITE, error)).ok();
+        let jar = emulator_jar(gcloud.as_deref()).map_err(|error| note(EMULATOR_SUITE, error)).ok();
         let python = PYTHON.find(ci).map_err(|error| note(PYTHON_SUITE, error)).is_ok();
-        Self { emulator_jar: jar.filter(|_| java), python, missing }
+        let with_npm = NODE.find(ci).and_then(|()| NPM.find(ci));
+        let with_npm = with_npm.map_err(|error| note(NODE_SUITE, error)).is_ok();
+        let browser = browser(ci).map_err(|error| note(BROWSER_SUITE, error)).ok();
+        Self {
+            emulator_jar: jar.filter(|_| java),
+            gcloud,
+            browser,
+            python,
+            node: with_npm,
+            missing,
+        }
     }
 
-    /// For tests that start an emulator of their own, to kill it.
+    /// For tests that start an emulator of their own, to kill it, and for those that run gcloud.
     pub(super) fn environment(&self) -> Environment {
-        let jar = self.emulator_jar.as_ref();
-        jar.map(|jar| ("CURFEW_FIRESTORE_EMULATOR_JAR", jar.display().to_string()))
-            .into_iter()
+        let jar = self.emulator_jar.iter().map(|jar| ("CURFEW_FIRESTORE_EMULATOR_JAR", jar));
+        let gcloud = self.gcloud.iter().map(|gcloud| (GCLOUD_VARIABLE, gcloud));
+        let browser = self.browser.iter().flatten();
+        let browser = BROWSER.iter().map(|(name, _)| *name).zip(browser);
+        jar.chain(gcloud)
+            .chain(browser)
+            .map(|(name, path)| (name, path.display().to_string()))
             .collect()
     }
 }
@@ -85,14 +139,59 @@ impl Program {
     }
 }
 
+/// `CURFEW_TEST_GCLOUD`, else the one on the path, else the one in a usual place. Debian itself has no package of it, so
+/// it is not installed here.
+fn gcloud() -> Result<PathBuf> {
+    if let Some(gcloud) = std::env::var_os(GCLOUD_VARIABLE) {
+        return existing(Path::new(&gcloud)).context(GCLOUD_VARIABLE);
+    }
+    let home = std::env::home_dir().unwrap_or_default();
+    let mut places = on_path("gcloud").chain(GCLOUD_PLACES.map(|place| home.join(place)));
+    let found = places.find(|it| it.is_file() && process::answers(it, &["--version"]));
+    found.context("the Google Cloud CLI is missing; install it (https://cloud.google.com/sdk/docs/install) or name its program in CURFEW_TEST_GCLOUD")
+}
+
+/// Where a program of this name would be.
+fn on_path(name: &str) -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).collect::<Vec<_>>().into_iter()
+}
+
+/// Chromium and its driver, installed in CI where they are missing.
+fn browser(install: bool) -> Result<[PathBuf; 2]> {
+    if let Ok(found) = find_browser() {
+        return Ok(found);
+    }
+    if install && is_root() {
+        apt_install(&BROWSER_PACKAGES)?;
+    }
+    find_browser()
+}
+
+fn find_browser() -> Result<[PathBuf; 2]> {
+    let find = |(variable, names): (&str, &[&str])| {
+        if let Some(named) = std::env::var_os(variable) {
+            return existing(Path::new(&named)).context(variable.to_owned());
+        }
+        let mut places = names.iter().flat_map(|name| on_path(name));
+        let found = places.find(|it| it.is_file() && process::answers(it, &["--version"]));
+        let packages = BROWSER_PACKAGES.join(" ");
+        found.with_context(|| {
+            format!("{} is missing; install with `apt-get install {packages}`", names.join(" or "))
+        })
+    };
+    let [chromium, driver] = BROWSER;
+    Ok([find(chromium)?, find(driver)?])
+}
+
 /// `FIRESTORE_EMULATOR_JAR`, else the one of the Google Cloud CLI.
-fn emulator_jar() -> Result<PathBuf> {
+fn emulator_jar(gcloud: Option<&Path>) -> Result<PathBuf> {
     if let Some(jar) = std::env::var_os("FIRESTORE_EMULATOR_JAR") {
         return existing(Path::new(&jar)).context("FIRESTORE_EMULATOR_JAR");
     }
-    let mut gcloud = Command::new("gcloud");
-    let root = process::stdout_of(gcloud.args(["info", "--format=value(installation.sdk_root)"]));
-    let root = root.context("the Google Cloud CLI is missing; install it, then `gcloud components install cloud-firestore-emulator`")?;
+    let gcloud = gcloud.context("the Google Cloud CLI is missing; install it, then `gcloud components install cloud-firestore-emulator`")?;
+    let mut gcloud = Command::new(gcloud);
+    let root = process::stdout_of(gcloud.args(["info", "--format=value(installation.sdk_root)"]))?;
     existing(&Path::new(root.trim()).join(EMULATOR_IN_SDK))
         .context("install with `gcloud components install cloud-firestore-emulator`")
 }
@@ -149,8 +248,17 @@ mod tests {
     }
 
     #[test]
-    fn tests_learn_of_the_jar_only_where_it_can_run() {
-        let tools = Tools { emulator_jar: None, python: false, missing: Vec::new() };
+    fn tests_learn_of_what_can_run_and_of_nothing_else() {
+        let mut tools = Tools {
+            emulator_jar: None,
+            gcloud: None,
+            browser: None,
+            python: false,
+            node: false,
+            missing: Vec::new(),
+        };
         assert!(tools.environment().is_empty());
+        tools.gcloud = Some("/usr/bin/gcloud".into());
+        assert_eq!(tools.environment(), [("CURFEW_TEST_GCLOUD", "/usr/bin/gcloud".to_owned())]);
     }
 }

@@ -1,0 +1,328 @@
+//! What may be recorded, and when.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use curfew_core::fact::{Ending, Fact, Grant, Outcome, OutcomeReason};
+use curfew_core::id::RequestId;
+use curfew_core::principal::Email;
+use curfew_core::request::Recorded;
+use curfew_core::spec::Spec;
+use curfew_ports::{StoredFact, StoredRequest, Verifier as _};
+
+use super::model::{Life, Mark, Over, force_of};
+use super::{Invariant, Oracle, Question};
+use crate::cloud::Cloud;
+use crate::scene::{group, org};
+use crate::trace::Who;
+
+/// How long before a grant its requester may have stopped being eligible: answers are shared for five seconds, and
+/// calls take their time, up to the eight seconds of the slowest.
+const JUDGED_WITHIN: TimeDelta = TimeDelta::seconds(30);
+
+/// Until so long after the end a read proves nothing.
+const AFTER_EXPIRY: TimeDelta = TimeDelta::seconds(5);
+
+/// How long after its creation a request may be approved, and after its approval or start granted, and after its
+/// grant be waited for.
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// How far the controller's clock may be from the world's.
+const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+
+/// A commit of facts that took effect.
+pub struct Commit<'a> {
+    pub(crate) who: Who,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) before: &'a StoredRequest,
+    pub(crate) stored: &'a StoredRequest,
+    pub(crate) facts: &'a [StoredFact],
+    pub(crate) cloud: &'a Cloud,
+}
+
+/// What is wrong with one fact.
+type Wrong = Vec<(Invariant, &'static str)>;
+
+impl Oracle {
+    /// These facts now stand in the document.
+    pub(crate) fn committed(&mut self, commit: &Commit<'_>) {
+        self.check_chain(commit);
+        for fact in commit.facts {
+            if !self.committed.insert(fact.mac.clone()) {
+                continue;
+            }
+            match self.trust.sealed(&fact.mac) {
+                Some(recorded) => self.recorded(commit, &recorded),
+                None => self.wrong_about(
+                    &commit.stored.id,
+                    Invariant::S9,
+                    "a fact without a seal was committed",
+                ),
+            }
+        }
+    }
+
+    /// S9: the chain verifies to its end, and nothing of it that verified before is gone.
+    fn check_chain(&mut self, commit: &Commit<'_>) {
+        let id = &commit.stored.id;
+        if self.lives.get(id).is_none_or(|life| life.is_disturbed) {
+            return;
+        }
+        if self.trust.verify(commit.stored).facts.rejected() > 0 {
+            self.wrong_about(id, Invariant::S9, "a chain was committed that does not verify");
+        }
+        if !commit.stored.facts.starts_with(&commit.before.facts) {
+            self.wrong_about(id, Invariant::S9, "a fact that stood was taken away");
+        }
+    }
+
+    fn recorded(&mut self, commit: &Commit<'_>, recorded: &Recorded) {
+        let id = &commit.stored.id;
+        let Some(mut life) = self.lives.remove(id) else {
+            return self.wrong_about(id, Invariant::S7, "a fact about a request that nobody filed");
+        };
+        life.recorded_by.insert(commit.who);
+        let mut wrong = Wrong::new();
+        match &recorded.fact {
+            Fact::Seen { nonce, .. } => {
+                if !life.seen.insert(nonce.clone()) {
+                    wrong.push((Invariant::S7, "a nonce counted twice"));
+                }
+            }
+            Fact::Approval { .. } => {
+                wrong.extend(may_approve(commit, &life, recorded.at));
+                life.approved_at.get_or_insert(recorded.at);
+            }
+            Fact::Grant(grant) => {
+                wrong.extend(self.may_grant(commit, &life, grant, recorded.at));
+                life.grant.get_or_insert_with(|| grant.clone());
+            }
+            Fact::Bound { .. } => {
+                wrong.extend(may_bind(&life));
+                life.bound_at.get_or_insert(commit.at);
+            }
+            Fact::Outcome(outcome) => {
+                wrong.extend(self.may_be_over(commit, &life, outcome, recorded.at));
+                life.over.get_or_insert(Over { at: commit.at, reason: outcome.reason });
+            }
+            Fact::Ended { how } => {
+                wrong.extend(self.may_end(commit, &life, *how, recorded.at));
+                life.ended.get_or_insert(*how);
+                life.has_ever_ended = true;
+            }
+            Fact::Eligible(_) | Fact::Drift { .. } | Fact::Unknown { .. } => {}
+        }
+        self.lives.insert(id.clone(), life);
+        for (invariant, what) in wrong {
+            self.wrong_about(id, invariant, what);
+        }
+    }
+
+    fn may_grant(
+        &self,
+        commit: &Commit<'_>,
+        life: &Life,
+        grant: &Grant,
+        at: DateTime<Utc>,
+    ) -> Wrong {
+        let mut wrong = Wrong::new();
+        let mut must = |holds: bool, invariant, what| {
+            if !holds {
+                wrong.push((invariant, what));
+            }
+        };
+        let spec = &life.spec;
+        let signed = commit.stored.spec.as_ref().and_then(|envelope| self.trust.spec_of(envelope));
+        must(
+            signed.as_ref() == Some(spec),
+            Invariant::S7,
+            "granted although the filed request was exchanged",
+        );
+        must(life.grant.is_none(), Invariant::S5, "granted twice");
+        must(life.over.is_none(), Invariant::S6, "granted after the outcome");
+        let remembers = life.remembered_by.contains(&commit.who);
+        must(!remembers, Invariant::S7, "granted anew by who remembers its grant");
+        must(!life.has_ever_ended, Invariant::S6, "granted anew after its end");
+        must(life.given_up_at.is_none(), Invariant::S6, "granted although it was given up");
+        must(
+            self.is_eligible(&spec.requester.email, at, commit.cloud),
+            Invariant::S1,
+            "granted to somebody who is not eligible",
+        );
+        must(
+            self.was_answered(commit, spec),
+            Invariant::S10,
+            "granted without asking, or without an answer",
+        );
+        must(grant.resource == spec.resource, Invariant::S1, "granted on another resource");
+        must(
+            grant.bindings.len() == spec.roles.len(),
+            Invariant::S1,
+            "granted other roles than were asked for",
+        );
+        must(
+            grant.expires_at - grant.starts_at == spec.duration,
+            Invariant::S2,
+            "granted for another time than was asked",
+        );
+        must(
+            (grant.starts_at - at).abs() <= TimeDelta::seconds(1),
+            Invariant::S2,
+            "granted from another time on than now",
+        );
+        must(
+            spec.start_at.is_none_or(|start| start <= at),
+            Invariant::S2,
+            "granted before its start",
+        );
+        must(at <= commit.at + SKEW_MAX, Invariant::S2, "granted by a clock that is ahead");
+        let base = life.approved_at.unwrap_or(at).max(spec.start_at.unwrap_or(at));
+        must(at <= base + WINDOW + SKEW_MAX, Invariant::S7, "granted long after it was approved");
+        wrong
+    }
+
+    fn is_eligible(&self, person: &Email, at: DateTime<Utc>, cloud: &Cloud) -> bool {
+        match self.lost_eligibility.get(person) {
+            Some(lost_at) => at <= *lost_at + JUDGED_WITHIN,
+            None => cloud.is_member(&group(), person),
+        }
+    }
+
+    fn was_answered(&self, commit: &Commit<'_>, spec: &Spec) -> bool {
+        let was_answered = |question| {
+            let answered_at = self.answers.get(&(commit.who, question));
+            answered_at.is_some_and(|answered| commit.at <= *answered + JUDGED_WITHIN)
+        };
+        was_answered(Question::Offers(org()))
+            && was_answered(Question::Member(spec.requester.email.clone()))
+    }
+
+    fn may_be_over(
+        &self,
+        commit: &Commit<'_>,
+        life: &Life,
+        outcome: &Outcome,
+        at: DateTime<Utc>,
+    ) -> Wrong {
+        if life.is_disturbed {
+            return Wrong::new();
+        }
+        if life.over.is_some() {
+            return vec![(Invariant::S6, "over twice")];
+        }
+        let person = &life.spec.requester.email;
+        let is_past =
+            |deadline: Option<DateTime<Utc>>| deadline.is_some_and(|deadline| deadline <= at);
+        let is_right = match outcome.reason {
+            OutcomeReason::Revoked | OutcomeReason::Withdrawn => life.given_up_at.is_some(),
+            OutcomeReason::Ineligible | OutcomeReason::NoLongerEligible => {
+                self.lost_eligibility.contains_key(person)
+                    || !commit.cloud.is_member(&group(), person)
+            }
+            OutcomeReason::ApprovalTimedOut => {
+                is_past(Some(commit.stored.created_at + WINDOW - SKEW_MAX))
+            }
+            OutcomeReason::ActivationFailed => may_give_up(commit, life, at),
+            OutcomeReason::DurationElapsed => {
+                is_past(life.grant.as_ref().map(|grant| grant.expires_at + AFTER_EXPIRY))
+            }
+            OutcomeReason::Invalid
+            | OutcomeReason::Tampered
+            | OutcomeReason::ExternallyRemoved
+            | OutcomeReason::Denied => false,
+        };
+        match (is_right, outcome.reason) {
+            (true, _) => Wrong::new(),
+            (false, OutcomeReason::Ineligible | OutcomeReason::NoLongerEligible) => {
+                vec![(Invariant::S10, "called ineligible although eligible")]
+            }
+            (false, OutcomeReason::ActivationFailed | OutcomeReason::ApprovalTimedOut) => {
+                vec![(Invariant::S10, "called failed before its deadline")]
+            }
+            (false, _) => vec![(Invariant::S4, "ended although nobody has ended it")],
+        }
+    }
+
+    fn may_end(&self, commit: &Commit<'_>, life: &Life, how: Ending, at: DateTime<Utc>) -> Wrong {
+        let mut wrong = Wrong::new();
+        if life.is_disturbed {
+            // A broken chain no longer tells what was granted; that it is gone in the end is seen in the policy.
+            return wrong;
+        }
+        if life.ended.is_some() {
+            wrong.push((Invariant::S6, "ended twice"));
+        }
+        if life.over.is_none() {
+            wrong.push((Invariant::S6, "ended without an outcome"));
+        }
+        let is_past =
+            |by: TimeDelta| life.grant.as_ref().is_some_and(|grant| at >= grant.expires_at + by);
+        let is_proof = match how {
+            Ending::NeverGranted => life.grant.is_none(),
+            Ending::SeenGone => is_past(AFTER_EXPIRY) && !self.stands(life, commit.cloud),
+            Ending::ExpiredUnreadable => is_past(TimeDelta::hours(24)),
+            Ending::Answered => true,
+        };
+        if !is_proof {
+            wrong.push((Invariant::S10, "ended in a way that proves nothing"));
+        }
+        if how == Ending::Answered && !life.cleared_by.contains(&commit.who) {
+            wrong.push((
+                Invariant::S6,
+                "ended without a policy write from a read after the outcome",
+            ));
+        }
+        if self.gives_access(&life.spec.id, commit.cloud, at) {
+            wrong.push((Invariant::S6, "ended with a binding in force"));
+        }
+        wrong
+    }
+
+    /// Whether a binding of it still stands in its policy.
+    fn stands(&self, life: &Life, cloud: &Cloud) -> bool {
+        let is_its =
+            |mark: Mark<'_>| mark.request == life.spec.id && self.trust.has_made_tag(mark.tag);
+        cloud.policies().any(|(_, policy)| policy.bindings.iter().filter_map(Mark::of).any(is_its))
+    }
+
+    /// Whether the request gives access in any policy at that time.
+    fn gives_access(&self, id: &RequestId, cloud: &Cloud, at: DateTime<Utc>) -> bool {
+        let mut all = cloud.policies().flat_map(|(_, policy)| &policy.bindings);
+        all.any(|binding| force_of(binding).holds_at(at) && self.ours(binding).as_ref() == Some(id))
+    }
+
+    pub(super) fn wrong_about(&mut self, id: &RequestId, invariant: Invariant, what: &str) {
+        self.wrong(invariant, format!("request {id} was {what}"));
+    }
+}
+
+/// S7: an old document whose facts were erased is not approved anew.
+fn may_approve(commit: &Commit<'_>, life: &Life, at: DateTime<Utc>) -> Wrong {
+    let mut wrong = Wrong::new();
+    if life.over.is_some() {
+        wrong.push((Invariant::S6, "approved after the outcome"));
+    }
+    if at > commit.stored.created_at + WINDOW + SKEW_MAX {
+        wrong.push((Invariant::S7, "approved long after it was filed"));
+    }
+    wrong
+}
+
+fn may_bind(life: &Life) -> Wrong {
+    let mut wrong = Wrong::new();
+    if life.bound_at.is_some() {
+        wrong.push((Invariant::S5, "bound twice"));
+    }
+    if !life.was_in_policy {
+        wrong.push((Invariant::S10, "called bound, but was never in the policy"));
+    }
+    wrong
+}
+
+/// The activation has failed: refused as such, or not seen by its deadline.
+fn may_give_up(commit: &Commit<'_>, life: &Life, at: DateTime<Utc>) -> bool {
+    let is_refused = commit.cloud.refused_members.contains(&life.spec.principal.to_string());
+    let deadline = match &life.grant {
+        Some(grant) => grant.activate_by.min(grant.expires_at),
+        None => life.approved_at.unwrap_or(life.filed_at) + WINDOW,
+    };
+    is_refused || deadline <= at + SKEW_MAX
+}

@@ -1,0 +1,222 @@
+//! What people, administrators and attackers do while the plan's faults strike.
+//!
+//! A workload is one async function and one row here. It says nothing about what must come of it: that is the
+//! oracle's business. What only holds without faults it asks for when [`World::is_calm`].
+
+mod attacks;
+mod clouds;
+mod people;
+mod random;
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::world::{Options, World};
+
+/// What is tried on a workload, each also what comes before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trials {
+    /// Each fault by itself. A run with many requests takes too long for more.
+    Singles,
+    /// Random plans.
+    Seeds,
+    /// Every pair of faults.
+    Pairs,
+}
+
+/// A script, and the world that it is played in.
+pub struct Workload {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// What happens, in a few words.
+    pub about: &'static str,
+    /// How many controllers act on everything.
+    pub n_controllers: usize,
+    /// How many projects there are.
+    pub n_projects: usize,
+    /// What is tried on it.
+    pub trials: Trials,
+    /// Whether the watch stays dead.
+    pub is_blind: bool,
+    /// Whether the plan says how much people do.
+    pub is_open: bool,
+    pub(crate) script: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
+}
+
+/// A row with the usual world: one controller, three projects.
+const fn row(
+    name: &'static str,
+    about: &'static str,
+    script: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
+) -> Workload {
+    Workload {
+        name,
+        about,
+        n_controllers: 1,
+        n_projects: 3,
+        trials: Trials::Seeds,
+        is_blind: false,
+        is_open: false,
+        script,
+    }
+}
+
+impl Workload {
+    const fn in_pairs(self) -> Self {
+        Self { trials: Trials::Pairs, ..self }
+    }
+
+    const fn with_controllers(self, n_controllers: usize) -> Self {
+        Self { n_controllers, ..self }
+    }
+
+    const fn with_projects(self, n_projects: usize) -> Self {
+        Self { n_projects, ..self }
+    }
+
+    const fn heavy(self) -> Self {
+        Self { trials: Trials::Singles, ..self }
+    }
+
+    const fn open(self) -> Self {
+        Self { is_open: true, ..self }
+    }
+
+    const fn blind(self) -> Self {
+        Self { is_blind: true, ..self }
+    }
+
+    /// All workloads.
+    pub const ALL: &'static [Self] = &[
+        row("single", "one grant, and its revocation", |world| Box::pin(people::single(world)))
+            .in_pairs(),
+        row("natural-end", "one grant until its own end", |world| {
+            Box::pin(people::natural_end(world))
+        }),
+        row("burst", "many grants at once on one project", |world| Box::pin(people::burst(world)))
+            .in_pairs(),
+        row("many-projects", "many grants at once, each elsewhere", |world| {
+            Box::pin(people::many_projects(world))
+        })
+        .with_projects(6),
+        row(
+            "siblings",
+            "the same role twice for the same person, and two roles at once",
+            |world| Box::pin(people::siblings(world)),
+        )
+        .in_pairs(),
+        row("revoke-race", "revocations at every moment of a grant", |world| {
+            Box::pin(people::revoke_race(world))
+        })
+        .in_pairs(),
+        row("late-write", "a revocation while a write is under way that lands late", |world| {
+            Box::pin(people::late_write(world))
+        })
+        .in_pairs(),
+        row(
+            "scheduled",
+            "starts in the future, and somebody who loses the right meanwhile",
+            |world| Box::pin(people::scheduled(world)),
+        ),
+        row("expiry-storm", "everything ends in the same second", |world| {
+            Box::pin(people::expiry_storm(world))
+        }),
+        row("restart", "controllers that stop, are killed and come back", |world| {
+            Box::pin(people::restart(world))
+        })
+        .in_pairs(),
+        row("two-controllers", "two controllers act on everything", |world| {
+            Box::pin(people::together(world))
+        })
+        .with_controllers(2)
+        .in_pairs(),
+        row("three-controllers", "three controllers, and revocations at every moment", |world| {
+            Box::pin(people::revoke_race(world))
+        })
+        .with_controllers(3),
+        row("two-late", "two controllers, and a write that lands late", |world| {
+            Box::pin(people::late_write(world))
+        })
+        .with_controllers(2)
+        .in_pairs(),
+        row("foreign-edits", "somebody else writes the same policies all the time", |world| {
+            Box::pin(clouds::foreign_edits(world))
+        })
+        .in_pairs(),
+        row("drift", "bindings are removed and altered from outside", |world| {
+            Box::pin(clouds::drift(world))
+        }),
+        row("policy-full", "more bindings than a policy takes", |world| {
+            Box::pin(clouds::policy_full(world))
+        })
+        .heavy(),
+        row("refused", "a member that the cloud refuses, among others", |world| {
+            Box::pin(clouds::refused(world))
+        }),
+        row("clock-jump", "the controllers' clock is put wrong, and right again", |world| {
+            Box::pin(clouds::clock_jump(world))
+        }),
+        row("unanswering", "nobody says who is eligible, for longer than requests wait", |world| {
+            Box::pin(clouds::unanswering(world))
+        })
+        .heavy(),
+        row("poisoned", "a project that always fails, beside others", |world| {
+            Box::pin(clouds::poisoned(world))
+        })
+        .heavy(),
+        row("outage", "nothing runs while grants end and requests come", |world| {
+            Box::pin(clouds::outage(world))
+        })
+        .heavy()
+        .with_projects(16),
+        row("overtaking", "a revocation behind many grants", |world| {
+            Box::pin(clouds::overtaking(world))
+        })
+        .heavy()
+        .with_projects(10),
+        row("blind", "the watch is dead for ever", |world| Box::pin(clouds::blind(world))).blind(),
+        row("recreate", "a document is deleted, and its id filed anew by somebody else", |world| {
+            Box::pin(attacks::recreate(world))
+        }),
+        row("edit", "filed requests are edited, before and after their grant", |world| {
+            Box::pin(attacks::edit(world))
+        }),
+        row("restore", "the store is what it was some time ago", |world| {
+            Box::pin(attacks::restore(world))
+        }),
+        row("forged", "facts, acts and flags that nobody has signed", |world| {
+            Box::pin(attacks::forged(world))
+        }),
+        row("random", "anybody does anything", |world| Box::pin(random::anything(world))).open(),
+        row("random-two", "anybody does anything, with two controllers", |world| {
+            Box::pin(random::anything(world))
+        })
+        .open()
+        .with_controllers(2),
+    ];
+
+    /// The workload of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|workload| workload.name == name)
+    }
+
+    pub(crate) fn options(&self, seed: u64) -> Options {
+        Options {
+            seed,
+            n_projects: self.n_projects,
+            n_controllers: self.n_controllers,
+            // Each open intent is seen again while the run lasts.
+            read_settled_every: Duration::from_mins(2),
+            ..Options::default()
+        }
+    }
+}
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

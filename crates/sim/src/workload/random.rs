@@ -1,0 +1,48 @@
+//! Anybody does anything, in any order.
+
+use chrono::TimeDelta;
+use curfew_core::id::RequestId;
+
+use crate::scene::{Filing, operator, person};
+use crate::store::Watching;
+use crate::world::World;
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "mallory"];
+
+pub(super) async fn anything(world: &mut World) {
+    let watching = [Watching::Reliable, Watching::Doubling, Watching::Dropping, Watching::Dead];
+    let watching = watching[world.random().index_below(4)];
+    world.with(|data| data.store.watching = watching);
+    let mut ids = Vec::new();
+    let n_acts = world.random().index_below(12).saturating_add(3).min(world.acts_max());
+    for _ in 0..n_acts {
+        act(world, &mut ids);
+        let pause = match world.random().below(3) {
+            0 => world.random().millis_below(40),
+            _ => world.random().millis_below(6_000),
+        };
+        world.advance(pause).await;
+    }
+}
+
+fn act(world: &mut World, ids: &mut Vec<RequestId>) {
+    let pick = |n| world.random().index_below(n);
+    let chosen = ids.get(pick(ids.len().max(1))).cloned();
+    match (pick(12), chosen) {
+        (0..=4, _) | (_, None) => ids.push(file(world)),
+        (5, Some(id)) => world.revoke(&id, &operator()),
+        (6, Some(id)) => world.withdraw(&id, &person(PEOPLE[pick(4)])),
+        (7, Some(_)) => world.foreign_write(pick(2), &format!("user:u{}@example.com", pick(50))),
+        (8, Some(_)) => world.crash(),
+        (9, Some(_)) => world.lose_eligibility(PEOPLE[pick(3)]),
+        (10, Some(id)) => world.revoke(&id, &person(PEOPLE[pick(4)])),
+        (_, Some(id)) => world.remove_bindings(&id),
+    }
+}
+
+fn file(world: &World) -> RequestId {
+    let pick = |n| world.random().index_below(n);
+    let duration = TimeDelta::seconds([60, 90, 3600][pick(3)]);
+    let n_roles = pick(2).saturating_add(1);
+    world.file(&Filing { n_roles, duration, ..Filing::by(PEOPLE[pick(4)], pick(2)) })
+}

@@ -1,0 +1,168 @@
+//! What people and administrators do.
+
+use curfew_core::entry::{Act, Entry, Level};
+use curfew_core::id::{Digest, Nonce, RequestId};
+use curfew_core::policy::{Binding, Policy};
+use curfew_core::principal::Person;
+use curfew_core::resource::Resource;
+use curfew_ports::{Entropy as _, StoredRequest};
+
+use super::World;
+use crate::fault::{Call, Op};
+use crate::plan::Effect;
+use crate::scene::{self, Filing};
+use crate::store::Backup;
+use crate::trace::Who;
+
+impl World {
+    /// Files a request.
+    pub fn file(&self, filing: &Filing) -> RequestId {
+        let random = &self.shared.random;
+        let id = filing.id.clone().unwrap_or_else(|| RequestId::from_bits(random.bits()));
+        let nonce = Nonce::from_bits(random.bits());
+        let at = self.now();
+        let (envelope, spec) =
+            self.shared.trust.sign_spec(|digest| scene::spec(&id, filing, digest, nonce, at));
+        let op = Op::of(Call::Create, Effect::File, format!("{id} by {}", filing.who));
+        let filed = id.clone();
+        self.shared.submit(&op, move |data| {
+            data.store.create(data.now, &filed, &envelope)?;
+            data.oracle.filed(data.now, &spec);
+            Ok(())
+        });
+        id
+    }
+
+    /// Somebody ends a request for its holder.
+    pub fn revoke(&self, id: &RequestId, by: &Person) {
+        self.act(id, by, Act::Revoke { reason: "no longer needed".into() });
+    }
+
+    /// Somebody gives a request up.
+    pub fn withdraw(&self, id: &RequestId, by: &Person) {
+        self.act(id, by, Act::Withdraw { reason: "done".into() });
+    }
+
+    fn act(&self, id: &RequestId, actor: &Person, act: Act) {
+        let nonce = Nonce::from_bits(self.shared.random.bits());
+        let (actor, at) = (actor.clone(), self.now());
+        let about = format!("{id} {} by {}", act.kind().as_str(), actor.email);
+        let (envelope, entry) = self.shared.trust.sign_entry(id, |digest: Digest| Entry {
+            nonce,
+            digest,
+            actor,
+            at,
+            level: Level::Session,
+            act,
+        });
+        let (id, op) = (id.clone(), Op::of(Call::AddEntry, Effect::Act, about));
+        // A request that is gone cannot be acted on, as intake would say.
+        self.shared.submit(&op, move |data| {
+            data.store.add_entry(data.now, &id, &entry.nonce, &envelope)?;
+            data.oracle.acted(data.now, &id, &entry);
+            Ok(())
+        });
+    }
+
+    /// Somebody leaves the group that makes eligible.
+    pub fn lose_eligibility(&self, who: &str) {
+        self.note_outside("leaves the group", who);
+        let email = scene::person(who).email;
+        self.with(|data| {
+            data.cloud.leave_groups(&email);
+            data.oracle.lost_eligibility(&email, data.now);
+        });
+    }
+
+    /// An administrator changes a policy.
+    pub fn change_policy(&self, resource: &Resource, change: impl FnOnce(&mut Policy)) {
+        self.note_outside("changes a policy", &resource.to_string());
+        self.with(|data| {
+            data.cloud.change(data.now, resource, change);
+            if let Ok(policy) = data.cloud.policy(resource) {
+                data.oracle.foreign_changed(resource, &policy);
+            }
+        });
+    }
+
+    /// An administrator grants something else to somebody else.
+    pub fn foreign_write(&self, project: usize, member: &str) {
+        self.change_policy(&scene::project(project), |policy| {
+            policy.bindings.push(scene::foreign(member));
+        });
+    }
+
+    /// An administrator removes every binding of a request.
+    pub fn remove_bindings(&self, id: &RequestId) {
+        self.change_bindings(id, |bindings, title| {
+            bindings.retain(|binding| binding.title() != title);
+        });
+    }
+
+    /// An administrator lets every binding of a request last for ever.
+    pub fn alter_bindings(&self, id: &RequestId) {
+        self.change_bindings(id, |bindings, title| {
+            for binding in bindings.iter_mut().filter(|binding| binding.title() == title) {
+                if let Some(condition) = &mut binding.condition {
+                    condition.expression = "true".into();
+                }
+            }
+        });
+    }
+
+    fn change_bindings(&self, id: &RequestId, change: impl Fn(&mut Vec<Binding>, &str)) {
+        let title = scene::installation().title(id);
+        self.with(|data| data.oracle.disturbed(id));
+        let homes = self.with(|data| {
+            let all = data.cloud.policies().filter(|(_, policy)| {
+                policy.bindings.iter().any(|binding| binding.title() == title)
+            });
+            all.map(|(resource, _)| resource.clone()).collect::<Vec<_>>()
+        });
+        for home in homes {
+            self.change_policy(&home, |policy| change(&mut policy.bindings, &title));
+        }
+    }
+
+    /// Changes a document by hand.
+    pub fn edit(&self, id: &RequestId, change: impl FnOnce(&mut StoredRequest)) {
+        self.note_outside("edits", id.as_str());
+        self.with(|data| {
+            let before = data.store.document(id).map(|stored| stored.facts.len());
+            data.oracle.disturbed(id);
+            data.store.edit(data.now, id, change);
+            let now = data.store.document(id);
+            if now.map(|stored| stored.facts.len()) < before {
+                data.oracle.rewound(id, now);
+            }
+        });
+    }
+
+    /// Deletes a document by hand.
+    pub fn delete(&self, id: &RequestId) {
+        self.note_outside("deletes", id.as_str());
+        self.with(|data| {
+            data.oracle.disturbed(id);
+            data.store.delete(id);
+        });
+    }
+
+    /// Keeps the documents as they are.
+    pub fn backup(&self) -> Backup {
+        self.with(|data| data.store.backup())
+    }
+
+    /// Makes the documents what they were.
+    pub fn restore(&self, backup: &Backup) {
+        self.note_outside("restores the store", "");
+        self.with(|data| {
+            for id in data.store.restore(data.now, backup) {
+                data.oracle.rewound(&id, data.store.document(&id));
+            }
+        });
+    }
+
+    pub(super) fn note_outside(&self, what: &str, about: &str) {
+        self.with(|data| data.trace.note(data.now, Who::Outside, what, about, &""));
+    }
+}

@@ -1,0 +1,1 @@
+"""Judging HTTP calls by the discovery documents of Google's own API client."""
