@@ -93,7 +93,7 @@ impl Context {
     ) -> Self {
         Self {
             queue: Queue::new(ports.entropy.clone(), metrics.clone()),
-            view: View::new(ports.verifier.clone()),
+            view: View::new(ports.verifier.clone(), settings.rules.peers.decide_within),
             lookups: Lookups::new(ports.clone()),
             actors: Actors::new(),
             noted: Noted::default(),

@@ -7,8 +7,9 @@ use curfew_core::World;
 use curfew_core::chain::Chain;
 use curfew_core::eligible::{EligibleBinding, offers};
 use curfew_core::entry::{
-    ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry,
+    ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry, REFUSED_MAX,
 };
+use curfew_core::fact::Counted;
 use curfew_core::id::{Digest, Nonce};
 use curfew_core::judge::{self, Eligibility, Evidence};
 use curfew_core::observe::ObservedBindings;
@@ -23,11 +24,12 @@ use curfew_ports::PortError;
 use futures_util::future::{join_all, try_join_all};
 
 use crate::context::{Context, Ports};
-use crate::settings::Operators;
+use crate::settings::{Operators, Settings};
 use crate::shared::Shared;
 
 /// The most entries of one request that can come to count or be refused.
-const LOOKED_AT_MAX: usize = DECISIONS_MAX + DIRECTIVES_MAX + ENDING_DIRECTIVES_RESERVE;
+const LOOKED_AT_MAX: usize =
+    DECISIONS_MAX + REFUSED_MAX + DIRECTIVES_MAX + ENDING_DIRECTIVES_RESERVE;
 
 /// Live look-ups, shared by everybody who asks the same within five seconds.
 pub(crate) struct Lookups {
@@ -58,7 +60,7 @@ pub(crate) async fn gather(context: &Context, request: &Request, seen: Seen) -> 
         Some(spec) => context.lookups.eligibility(spec, &context.settings.rules).await,
         None => Observed::Unknown(Unanswered::NotAsked),
     };
-    let standing = context.lookups.standings(request, &context.settings.operators).await;
+    let standing = context.lookups.standings(request, &context.settings).await;
     World {
         eligibility,
         standing,
@@ -102,21 +104,12 @@ impl Lookups {
     async fn evidence(&self, spec: &Spec, rules: &judge::Rules) -> Result<Evidence, PortError> {
         let requested: BTreeSet<&Role> =
             spec.roles.iter().map(|requested| &requested.role).collect();
-        let (ancestry, permissions) = tokio::try_join!(
-            self.ancestry(&spec.resource),
+        let ((ancestry, offered), permissions) = tokio::try_join!(
+            self.offered(spec, rules),
             try_join_all(requested.into_iter().map(|role| async move {
                 Ok::<_, PortError>((role.clone(), self.permissions(role).await?))
             })),
         )?;
-        // Bindings above the scope are not ours to look at.
-        let within = ancestry
-            .iter()
-            .position(|node| *node == rules.scope)
-            .map_or(0, |at| at.saturating_add(1));
-        let nodes = ancestry.iter().take(within);
-        let offered = try_join_all(nodes.map(|node| self.offers(node))).await?;
-        let offered: Vec<EligibleBinding> =
-            offered.iter().flat_map(|offers| offers.iter().cloned()).collect();
         let groups = judge::groups_in_question(spec, &offered);
         let member_of = self.memberships(groups, spec.principal.email()).await;
         Ok(Evidence {
@@ -125,6 +118,24 @@ impl Lookups {
             member_of,
             permissions: permissions.into_iter().collect(),
         })
+    }
+
+    /// Where the resource lies, and what is eligible there.
+    async fn offered(
+        &self,
+        spec: &Spec,
+        rules: &judge::Rules,
+    ) -> Result<(Vec<Resource>, Vec<EligibleBinding>), PortError> {
+        let ancestry = self.ancestry(&spec.resource).await?;
+        // Bindings above the scope are not ours to look at.
+        let within = ancestry
+            .iter()
+            .position(|node| *node == rules.scope)
+            .map_or(0, |at| at.saturating_add(1));
+        let nodes = ancestry.iter().take(within);
+        let offered = try_join_all(nodes.map(|node| self.offers(node))).await?;
+        let offered = offered.iter().flat_map(|offers| offers.iter().cloned()).collect();
+        Ok((ancestry, offered))
     }
 
     async fn ancestry(&self, resource: &Resource) -> Result<Vec<Resource>, PortError> {
@@ -171,24 +182,37 @@ impl Lookups {
         }
     }
 
-    /// What the actors of revocations are that were not looked at yet.
+    /// What the actors are of directives that were not looked at yet, and of decisions that count or may come to.
     async fn standings(
         &self,
         request: &Request,
-        operators: &Operators,
+        settings: &Settings,
     ) -> BTreeMap<Nonce, Observed<Standing>> {
         let chain = Chain::of(&request.facts);
-        let in_question = |entry: &&Entry| {
-            entry.act.kind() == ActKind::Revoke && !chain.seen.contains_key(&entry.nonce)
-        };
         // No more than the core ever looks at; what is beyond them waits, and need not be asked about.
-        let entries =
-            request.entries.values().filter_map(verified).filter(in_question).take(LOOKED_AT_MAX);
+        let entries = request.entries.values().filter_map(verified);
+        let entries = entries.filter(|entry| is_in_question(&chain, entry)).take(LOOKED_AT_MAX);
         let ask = |entry: Entry| async move {
-            let standing = self.standing(&entry.actor.email, operators).await;
+            let standing = match (entry.act.kind(), &request.spec) {
+                (ActKind::Decision, Ok(spec)) => self.peer(spec, &entry, &settings.rules).await,
+                _ => self.standing(&entry.actor.email, &settings.operators).await,
+            };
             (entry.nonce, standing)
         };
         join_all(entries.cloned().map(ask)).await.into_iter().collect()
+    }
+
+    /// Whether the actor of a decision is a peer, judged as live as the requester.
+    async fn peer(&self, spec: &Spec, entry: &Entry, rules: &judge::Rules) -> Observed<Standing> {
+        let (ancestry, offered) = match self.offered(spec, rules).await {
+            Ok(found) => found,
+            Err(error) => return Observed::Unknown(Unanswered::Failed(error.chain())),
+        };
+        let actor = &entry.actor.email;
+        let groups = judge::peer_groups_in_question(spec, actor, &offered);
+        let member_of = self.memberships(groups, actor).await;
+        let evidence = Evidence { ancestry, offered, member_of, permissions: BTreeMap::new() };
+        judge::judge_peer(spec, actor, entry.level, &evidence, rules)
     }
 
     async fn standing(&self, person: &Email, operators: &Operators) -> Observed<Standing> {
@@ -204,6 +228,20 @@ impl Lookups {
             }
         }
         failed.map_or(Observed::Known(Standing::None), Observed::Unknown)
+    }
+}
+
+/// Whether it matters what an entry's actor is: of a directive until it was looked at, of a decision as long as the
+/// grant may rest on it, or a denial may still come to count.
+fn is_in_question(chain: &Chain<'_>, entry: &Entry) -> bool {
+    let seen = chain.seen.get(&entry.nonce);
+    match (entry.act.kind(), seen) {
+        (ActKind::Revoke, None) => true,
+        (ActKind::Decision, None) => chain.outcome.is_none(),
+        (ActKind::Decision, Some(Counted::Yes { .. })) => chain.grant.is_none(),
+        (ActKind::Decision, Some(Counted::No { .. }))
+        | (ActKind::Revoke, Some(_))
+        | (ActKind::Withdraw | ActKind::Extend | ActKind::CloseReview, _) => false,
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn priority(known: &Known, now: DateTime<Utc>) -> Priority {
         || chain.grant.as_ref().is_some_and(|grant| now >= grant.expires_at);
     let is_over = planted!("overdue-waits", false, is_over);
     let wants_end = request.entries.iter().any(|(nonce, entry)| {
-        let ends = entry.as_ref().is_ok_and(|entry| entry.act.kind().ends_access());
+        let ends = entry.as_ref().is_ok_and(|entry| entry.act.wants_end());
         ends && !chain.seen.contains_key(nonce)
     });
     if planted!("no-overtaking", false, is_over || wants_end) {

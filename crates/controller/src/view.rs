@@ -34,6 +34,7 @@ pub(crate) struct Known {
 /// See the module's documentation.
 pub(crate) struct View {
     verifier: Arc<dyn Verifier>,
+    decide_within: TimeDelta,
     known: Mutex<BTreeMap<RequestId, Known>>,
     remembered: Mutex<HashMap<RequestId, Remembered>>,
 }
@@ -47,8 +48,9 @@ struct Remembered {
 }
 
 impl View {
-    pub(crate) fn new(verifier: Arc<dyn Verifier>) -> Self {
-        Self { verifier, known: Mutex::default(), remembered: Mutex::default() }
+    /// `decide_within`: how long an approval may take, at most.
+    pub(crate) fn new(verifier: Arc<dyn Verifier>, decide_within: TimeDelta) -> Self {
+        Self { verifier, decide_within, known: Mutex::default(), remembered: Mutex::default() }
     }
 
     /// Takes in a document; an older version than the known one is passed over. Gives what is known then, and
@@ -114,7 +116,7 @@ impl View {
             _ => {
                 let sealed = Arc::new(verified.to_vec());
                 let facts = request.facts.clone();
-                let until = remember_until(&request);
+                let until = self.remember_until(&request);
                 let spec = stored.spec.clone();
                 all.insert(
                     stored.id.clone(),
@@ -124,6 +126,22 @@ impl View {
             }
         };
         Known { stored: Arc::new(stored), request: Arc::new(request), sealed }
+    }
+}
+
+impl View {
+    /// Beyond every deadline that the request has, or would be given if its facts were erased and it were judged anew.
+    fn remember_until(&self, request: &Request) -> DateTime<Utc> {
+        let chain = Chain::of(&request.facts);
+        let start_at = request.spec.as_ref().ok().and_then(|spec| spec.start_at);
+        let deadlines = [
+            request.created_at.checked_add_signed(self.decide_within),
+            start_at,
+            chain.eligible.map(|eligible| eligible.decide_by),
+            chain.grant.map(|grant| grant.expires_at),
+        ];
+        let last = deadlines.into_iter().flatten().max().unwrap_or(request.created_at);
+        last.checked_add_signed(REMEMBER_BEYOND).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
 
@@ -141,14 +159,6 @@ impl Remembered {
             self.facts = facts;
         }
     }
-}
-
-fn remember_until(request: &Request) -> DateTime<Utc> {
-    let chain = Chain::of(&request.facts);
-    let start_at = request.spec.as_ref().ok().and_then(|spec| spec.start_at);
-    let deadlines = [Some(request.created_at), start_at, chain.grant.map(|grant| grant.expires_at)];
-    let last = deadlines.into_iter().flatten().max().unwrap_or(request.created_at);
-    last.checked_add_signed(REMEMBER_BEYOND).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

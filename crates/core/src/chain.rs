@@ -18,8 +18,8 @@ pub struct Chain<'a> {
     pub seen: BTreeMap<Nonce, Counted>,
     /// The first positive judgement.
     pub eligible: Option<Eligible>,
-    /// When enough people had approved the spec.
-    pub approved_at: Option<DateTime<Utc>>,
+    /// The approval of the spec.
+    pub approval: Option<Approved>,
     /// The grant.
     pub grant: Option<Granted<'a>>,
     /// When the bindings were first seen in the policy.
@@ -32,6 +32,15 @@ pub struct Chain<'a> {
     pub ended: Option<Ending>,
     /// Whether a fact is of a kind that this version does not know.
     pub has_unknown: bool,
+}
+
+/// The approval of a chain.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+    /// The decisions that it rests on; none for self-activation.
+    pub nonces: Vec<Nonce>,
 }
 
 /// The grant of a chain.
@@ -96,8 +105,8 @@ impl<'a> Chain<'a> {
             Fact::Eligible(eligible) => {
                 self.eligible.get_or_insert_with(|| eligible.clone());
             }
-            Fact::Approval { .. } => {
-                self.approved_at.get_or_insert(at);
+            Fact::Approval { nonces, .. } => {
+                self.approval.get_or_insert_with(|| Approved { at, nonces: nonces.clone() });
             }
             Fact::Grant(_) => {}
             Fact::Bound { .. } => {
@@ -130,6 +139,15 @@ impl<'a> Chain<'a> {
             activate_by: grant.activate_by,
             bindings,
         });
+    }
+
+    /// The addresses of those whose approval counted.
+    pub fn approved_by(&self) -> impl Iterator<Item = &str> {
+        let nonces = self.approval.iter().flat_map(|approval| &approval.nonces);
+        nonces.filter_map(|nonce| match self.seen.get(nonce) {
+            Some(Counted::Yes { by, .. }) => Some(by.as_str()),
+            Some(Counted::No { .. }) | None => None,
+        })
     }
 
     /// Every binding that the facts record, live and dead.

@@ -8,6 +8,9 @@ use crate::principal::Person;
 /// The most decisions of one request that are ever looked at.
 pub const DECISIONS_MAX: usize = 64;
 
+/// The most entries of one request that do not count and are recorded as such.
+pub const REFUSED_MAX: usize = 64;
+
 /// The most directives of one request that are ever looked at.
 pub const DIRECTIVES_MAX: usize = 32;
 
@@ -86,6 +89,16 @@ pub enum Verdict {
 }
 
 impl Act {
+    /// Whether the act asks that access be ended, or not be given.
+    pub fn wants_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Withdraw { .. }
+                | Self::Revoke { .. }
+                | Self::Decide { verdict: Verdict::Deny, .. }
+        )
+    }
+
     /// The kind of the act.
     pub fn kind(&self) -> ActKind {
         match self {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::condition::{Activation, Carried, granted_expression};
-use crate::entry::{Act, Entry, Level, Verdict};
+use crate::entry::{Act, ActKind, Entry, Level, Verdict};
 use crate::fact::{
     Counted, DriftKind, Eligible, Ending, Fact, Grant, GrantedBinding, Outcome, OutcomeReason,
     OwnedBinding, TagSubject, UntaggedBinding,
@@ -20,6 +20,7 @@ use crate::judge::{Basis, Eligibility, Ineligible, Objection};
 use crate::observe::ObservedBindings;
 use crate::policy::Binding;
 use crate::principal::{Email, Person, Principal, Subject};
+use crate::reconcile::SELF_ACTIVATION_WINDOW;
 use crate::request::{Recorded, Rejection, Request, Verified, VerifiedFacts};
 use crate::resource::Resource;
 use crate::role::Role;
@@ -200,12 +201,32 @@ impl Filed {
 
     /// Somebody has approved it.
     pub(crate) fn approved_by(self, n: u128, actor: &str) -> Self {
+        self.decided_by(n, actor, Verdict::Approve)
+    }
+
+    /// Somebody has denied it.
+    pub(crate) fn denied_by(self, n: u128, actor: &str) -> Self {
+        self.decided_by(n, actor, Verdict::Deny)
+    }
+
+    /// Somebody with this immutable id and this address has approved it.
+    pub(crate) fn approved_as(mut self, n: u128, subject: &str, address: &str) -> Self {
+        self = self.approved_by(n, address);
+        let mut entry = (**self.entries.get(&nonce(n)).unwrap().as_ref().unwrap()).clone();
+        entry.actor.subject = person(subject).subject;
+        self.entries.insert(nonce(n), Ok(Verified::vouch(entry)));
+        self
+    }
+
+    fn decided_by(self, n: u128, actor: &str, verdict: Verdict) -> Self {
         let target = self.spec.digest.clone();
-        self.entry(
-            n,
-            actor,
-            Act::Decide { verdict: Verdict::Approve, comment: String::new(), target },
-        )
+        self.entry(n, actor, Act::Decide { verdict, comment: String::new(), target })
+    }
+
+    /// The requester has turned to these people.
+    pub(crate) fn choosing(mut self, people: &[&str]) -> Self {
+        self.spec.chosen_approvers = people.iter().map(|name| person(name).email).collect();
+        self
     }
 
     /// An entry that does not verify.
@@ -224,6 +245,25 @@ impl Filed {
     pub(crate) fn eligible(self) -> Self {
         let decide_by = at("10:15:00");
         self.fact(Fact::Eligible(Eligible { decide_by, steps_required: 0, rests_on: Vec::new() }))
+    }
+
+    /// `ELIGIBLE`, if a peer approves within the hour.
+    pub(crate) fn eligible_by_peers(self) -> Self {
+        let decide_by = at("11:00:00");
+        self.fact(Fact::Eligible(Eligible { decide_by, steps_required: 1, rests_on: Vec::new() }))
+    }
+
+    /// `SEEN`, and it counts as a decision.
+    pub(crate) fn seen_decision(self, n: u128, actor: &str) -> Self {
+        let by = person(actor).email.to_string();
+        self.seen(n, Counted::Yes { act: ActKind::Decision, by })
+    }
+
+    /// `APPROVAL` of the spec by these decisions.
+    pub(crate) fn approved_on(self, nonces: &[u128]) -> Self {
+        let target = self.spec.digest.clone();
+        let nonces = nonces.iter().map(|n| nonce(*n)).collect();
+        self.fact(Fact::Approval { target, nonces })
     }
 
     /// `APPROVAL` of the spec.
@@ -341,9 +381,17 @@ impl Filed {
 pub(crate) fn yes(n_roles: usize) -> Eligibility {
     Eligibility::Yes(Basis {
         activation: Activation::SelfApproval,
+        decide_within: SELF_ACTIVATION_WINDOW,
         carried: vec![Carried::NONE; n_roles],
         rests_on: vec!["a rule".into(); n_roles],
     })
+}
+
+/// A verdict that every one of so many roles may be granted once a peer approves, within an hour.
+pub(crate) fn yes_by_peers(n_roles: usize) -> Eligibility {
+    let Eligibility::Yes(basis) = yes(n_roles) else { panic!("not eligible") };
+    let decide_within = TimeDelta::hours(1);
+    Eligibility::Yes(Basis { activation: Activation::PeerApproval, decide_within, ..basis })
 }
 
 /// A verdict that they may not.
@@ -385,6 +433,11 @@ impl World {
     /// The requester may have so many roles.
     pub(crate) fn eligible_for(self, n_roles: usize) -> Self {
         self.judging(Observed::Known(yes(n_roles)))
+    }
+
+    /// The requester may have it once a peer says so.
+    pub(crate) fn eligible_by_peers(self) -> Self {
+        self.judging(Observed::Known(yes_by_peers(1)))
     }
 
     /// The requester may not have it.

@@ -8,12 +8,14 @@ use chrono::TimeDelta;
 
 use crate::condition::{self, Activation, Carried};
 use crate::eligible::EligibleBinding;
+use crate::entry::Level;
 use crate::id::Digest;
 use crate::principal::{Email, Principal};
+use crate::reconcile::SELF_ACTIVATION_WINDOW;
 use crate::resource::Resource;
 use crate::role::Role;
 use crate::spec::{DURATION_MIN, RequestedRole, Spec};
-use crate::world::{Observed, Unanswered};
+use crate::world::{Observed, Standing, Unanswered};
 
 /// How long in advance a start may be asked for.
 pub const START_AHEAD_MAX: TimeDelta = TimeDelta::days(7);
@@ -29,6 +31,38 @@ pub struct Rules {
     pub duration_max: TimeDelta,
     /// The most roles of one request.
     pub roles_max: usize,
+    /// What the approval of a peer takes.
+    pub peers: PeerRules,
+}
+
+/// What the approval of a peer takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRules {
+    /// How long a decision may take, from the store's creation time of the request on.
+    pub decide_within: TimeDelta,
+    /// How many approvers a requester may choose; with none chosen every peer may decide.
+    pub chosen_min: usize,
+    /// See `chosen_min`.
+    pub chosen_max: usize,
+    /// How a decision may be witnessed.
+    pub evidence: BTreeSet<Level>,
+    /// Roles that a peer must approve even where a binding lets people activate them alone.
+    pub always_for: BTreeSet<Role>,
+}
+
+impl Default for PeerRules {
+    /// An hour, and up to ten chosen approvers, as JIT Access has them
+    /// (<https://github.com/GoogleCloudPlatform/iam-privilege-manager>, `ACTIVATION_REQUEST_TIMEOUT`,
+    /// `ACTIVATION_REQUEST_MAX_REVIEWERS`); decided in signed-in sessions alone.
+    fn default() -> Self {
+        Self {
+            decide_within: TimeDelta::hours(1),
+            chosen_min: 1,
+            chosen_max: 10,
+            evidence: BTreeSet::from([Level::Session]),
+            always_for: BTreeSet::new(),
+        }
+    }
 }
 
 /// Live answers that a judgement rests on.
@@ -58,6 +92,8 @@ pub enum Eligibility {
 pub struct Basis {
     /// Alone, or with a peer's approval.
     pub activation: Activation,
+    /// How long the approval may take, from the store's creation time of the request on.
+    pub decide_within: TimeDelta,
     /// Per requested role, in its order: the resource condition to carry, the requester's narrowing included.
     pub carried: Vec<Carried>,
     /// One line per role, for facts and readers.
@@ -102,13 +138,15 @@ pub enum Objection {
     RoleChanged,
     /// No eligible binding offers this role, or not to this person.
     NotEligible,
-    /// The eligible binding asks for a peer's approval, which is not offered yet.
-    PeerApprovalNotOffered,
+    /// Roles that one may activate alone are mixed with roles that a peer must approve.
+    ActivationsMixed,
+    /// Approvers were chosen where none is needed, too few or too many, one twice, or the requester.
+    ApproversNotAllowed,
 }
 
 impl Objection {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ReceiverNotAllowed,
         Self::OutOfScope,
         Self::ProtectedResource,
@@ -121,7 +159,8 @@ impl Objection {
         Self::UnknownRole,
         Self::RoleChanged,
         Self::NotEligible,
-        Self::PeerApprovalNotOffered,
+        Self::ActivationsMixed,
+        Self::ApproversNotAllowed,
     ];
 
     /// The name in facts and replies.
@@ -139,7 +178,8 @@ impl Objection {
             Self::UnknownRole => "UNKNOWN_ROLE",
             Self::RoleChanged => "ROLE_CHANGED",
             Self::NotEligible => "NOT_ELIGIBLE",
-            Self::PeerApprovalNotOffered => "PEER_APPROVAL_NOT_OFFERED",
+            Self::ActivationsMixed => "ACTIVATIONS_MIXED",
+            Self::ApproversNotAllowed => "APPROVERS_NOT_ALLOWED",
         }
     }
 }
@@ -161,7 +201,7 @@ type FormCheck = fn(&Spec, &Rules) -> Result<(), Stop>;
 type StandingCheck = fn(&Spec, &Evidence, &Rules) -> Result<(), Stop>;
 
 /// Checks that need nothing but the request and the rules; a refusal here costs no look-up.
-const FORM: [FormCheck; 7] = [
+const FORM: [FormCheck; 8] = [
     receiver_is_the_requester,
     break_glass_is_not_asked,
     resource_is_a_project,
@@ -169,6 +209,7 @@ const FORM: [FormCheck; 7] = [
     start_is_within_bounds,
     roles_are_within_bounds,
     resource_names_are_within_bounds,
+    chosen_approvers_are_within_bounds,
 ];
 
 /// Checks against the live cloud, the cheapest refusal first.
@@ -279,6 +320,26 @@ fn resource_names_are_within_bounds(spec: &Spec, _: &Rules) -> Result<(), Stop> 
         .map_err(|error| no(Objection::ResourceNamesNotAllowed, "resourceNames", error.to_string()))
 }
 
+fn chosen_approvers_are_within_bounds(spec: &Spec, rules: &Rules) -> Result<(), Stop> {
+    let chosen = &spec.chosen_approvers;
+    if chosen.is_empty() {
+        return Ok(());
+    }
+    let refused = |message: String| no(Objection::ApproversNotAllowed, "chosenApprovers", message);
+    let (min, max) = (rules.peers.chosen_min, rules.peers.chosen_max);
+    if !(min..=max).contains(&chosen.len()) {
+        return Err(refused(format!("must name {min} to {max} people, or be left out")));
+    }
+    if chosen.iter().collect::<BTreeSet<_>>().len() != chosen.len() {
+        return Err(refused("names somebody twice".into()));
+    }
+    if chosen.iter().any(|email| *email == spec.requester.email || email == spec.principal.email())
+    {
+        return Err(refused("names you: nobody approves their own request".into()));
+    }
+    Ok(())
+}
+
 fn resource_is_in_scope(spec: &Spec, evidence: &Evidence, rules: &Rules) -> Result<(), Stop> {
     if evidence.ancestry.first() == Some(&spec.resource) && evidence.ancestry.contains(&rules.scope)
     {
@@ -324,21 +385,109 @@ fn roles_are_known_and_unchanged(spec: &Spec, evidence: &Evidence, _: &Rules) ->
 }
 
 fn roles_are_offered(spec: &Spec, evidence: &Evidence, rules: &Rules) -> Result<Basis, Stop> {
-    let mut basis =
-        Basis { activation: Activation::SelfApproval, carried: Vec::new(), rests_on: Vec::new() };
+    let mut activations = BTreeSet::new();
+    let (mut carried, mut rests_on) = (Vec::new(), Vec::new());
     for requested in &spec.roles {
         let binding = role_is_offered(spec, requested, evidence, rules)?;
-        if binding.activation == Activation::PeerApproval {
-            let message = format!(
-                "{} needs the approval of a peer, which is not offered yet",
-                requested.role
-            );
-            return Err(no(Objection::PeerApprovalNotOffered, "roles", message));
-        }
-        basis.rests_on.push(format!("{} {} on {}", binding.name, binding.role, binding.node));
-        basis.carried.push(narrowed(spec, &binding.carried)?);
+        activations.insert(activation_of(binding, rules));
+        rests_on.push(format!("{} {} on {}", binding.name, binding.role, binding.node));
+        carried.push(narrowed(spec, &binding.carried)?);
     }
-    Ok(basis)
+    let activation = one_activation(&activations)?;
+    if activation == Activation::SelfApproval && !spec.chosen_approvers.is_empty() {
+        let message = "nobody has to approve this: leave `chosenApprovers` out";
+        return Err(no(Objection::ApproversNotAllowed, "chosenApprovers", message));
+    }
+    let decide_within = match activation {
+        Activation::SelfApproval => SELF_ACTIVATION_WINDOW,
+        Activation::PeerApproval => rules.peers.decide_within,
+    };
+    Ok(Basis { activation, decide_within, carried, rests_on })
+}
+
+/// What activating this binding takes here: what it says, or more.
+pub fn activation_of(binding: &EligibleBinding, rules: &Rules) -> Activation {
+    if rules.peers.always_for.contains(&binding.role) {
+        Activation::PeerApproval
+    } else {
+        binding.activation
+    }
+}
+
+fn one_activation(all: &BTreeSet<Activation>) -> Result<Activation, Stop> {
+    let mut all = all.iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(*only),
+        _ => Err(no(
+            Objection::ActivationsMixed,
+            "roles",
+            "some of these roles need a peer's approval and some do not: ask for them in two requests",
+        )),
+    }
+}
+
+/// Judges whether `actor` may decide about a request: a peer holds every eligibility that it was filed under, which is
+/// the same role, condition and node.
+///
+/// Whether the actor is somebody else than the requester is not looked at here.
+pub fn judge_peer(
+    spec: &Spec,
+    actor: &Email,
+    level: Level,
+    evidence: &Evidence,
+    rules: &Rules,
+) -> Observed<Standing> {
+    // No group makes a service account a person.
+    if actor.is_service_account() {
+        return Observed::Known(Standing::None);
+    }
+    let actor = Principal::User(actor.clone());
+    let mut unanswered = None;
+    for requested in &spec.roles {
+        match holds(&actor, requested, evidence, rules) {
+            Observed::Known(true) => {}
+            Observed::Known(false) => return Observed::Known(Standing::None),
+            Observed::Unknown(why) => unanswered = Some(why),
+        }
+    }
+    match unanswered {
+        Some(why) => Observed::Unknown(why),
+        None if spec.roles.is_empty() => Observed::Known(Standing::None),
+        None if rules.peers.evidence.contains(&level) => Observed::Known(Standing::Peer),
+        None => Observed::Known(Standing::PeerByWeakEvidence),
+    }
+}
+
+/// The groups that must be asked about `actor` before [`judge_peer`] can answer.
+pub fn peer_groups_in_question(
+    spec: &Spec,
+    actor: &Email,
+    offered: &[EligibleBinding],
+) -> BTreeSet<Email> {
+    let actor = Principal::User(actor.clone());
+    let all = spec.roles.iter().flat_map(|role| candidates(role, offered));
+    all.flat_map(|binding| binding.groups_in_question(&actor)).collect()
+}
+
+fn holds(
+    principal: &Principal,
+    requested: &RequestedRole,
+    evidence: &Evidence,
+    rules: &Rules,
+) -> Observed<bool> {
+    let within_scope = within_scope(evidence, rules);
+    let mut unanswered = None;
+    for binding in candidates(requested, &evidence.offered) {
+        if !within_scope.contains(&binding.node) {
+            continue;
+        }
+        match binding.includes(principal, &evidence.member_of) {
+            Observed::Known(true) => return Observed::Known(true),
+            Observed::Known(false) => {}
+            Observed::Unknown(why) => unanswered = Some(why),
+        }
+    }
+    unanswered.map_or(Observed::Known(false), Observed::Unknown)
 }
 
 /// The nodes whose bindings count: the resource and what lies above it, up to the scope and not beyond.

@@ -63,8 +63,8 @@ impl Phase {
             Self::Active
         } else if chain.grant.is_some() {
             Self::Activating
-        } else if let Some(approved_at) = chain.approved_at {
-            if start_at.is_some_and(|start| start > approved_at) {
+        } else if let Some(approval) = &chain.approval {
+            if start_at.is_some_and(|start| start > approval.at) {
                 Self::Scheduled
             } else {
                 Self::Activating

@@ -25,6 +25,8 @@ pub struct Status {
     pub decide_by: Option<DateTime<Utc>>,
     /// How many approval steps are needed, once judged.
     pub steps_required: Option<u32>,
+    /// The addresses of those whose approval counted.
+    pub approved_by: Vec<String>,
     /// The entries that were looked at.
     pub observed_entries: Vec<EntryStatus>,
 }
@@ -102,6 +104,7 @@ impl Status {
             }),
             decide_by: chain.eligible.as_ref().map(|eligible| eligible.decide_by),
             steps_required: chain.eligible.as_ref().map(|eligible| eligible.steps_required),
+            approved_by: chain.approved_by().map(str::to_owned).collect(),
             observed_entries: chain
                 .seen
                 .iter()

@@ -50,11 +50,16 @@ pub struct World {
     pub refused: Option<String>,
 }
 
-/// What an actor is, beyond what the request itself says.
+/// What an actor is, beyond what the request itself says: for a directive an operator or nobody, for a decision a
+/// peer or nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// One of the configured operators.
     Operator,
+    /// One who holds every eligibility that the request was filed under.
+    Peer,
+    /// A peer whose act is witnessed less strongly than this installation asks for.
+    PeerByWeakEvidence,
     /// Nobody in particular.
     None,
 }

@@ -105,6 +105,7 @@ store: {{kind: firestore, project: curfew-demo}}
 iap: {{audience: {AUDIENCE}}}
 operators: ['user:olga@example.com']
 auditors: ['user:erin@example.com']
+eligible: {{evidence: [SESSION, WRITER]}}
 keys:
   - {{id: intake-1, publicKey: ./intake.pub, level: SESSION, verbs: [REQUEST, DECIDE, DIRECT, CONTROL], from: 2026-01-01, until: 2126-01-01}}
   - {{id: writer-1, publicKey: ./writer.pub, level: WRITER, verbs: [DECIDE], from: 2026-01-01, until: 2126-01-01}}

@@ -39,6 +39,9 @@ pub(crate) fn ready(options: &Options, data: &Data) -> anyhow::Result<()> {
     println!(
         " 3 What the cloud sees: http://127.0.0.1:{cloud_port}/   (the binding \"curfew demo <id>\" is gone after the minute)"
     );
+    println!(
+        " 4 Ask for Compute Instance Admin on demo-prod; open http://bob.localhost:{port}/ and approve."
+    );
     println!(" People  alice bob carol dave, erin (auditor), olga (operator)");
     println!(
         " API     curl -H 'X-Demo-User: alice@example.com' http://127.0.0.1:{port}/v1/entitlements"

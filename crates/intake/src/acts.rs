@@ -1,4 +1,4 @@
-//! What people do about a filed request. In this version: ending it.
+//! What people do about a filed request to end it; see [`crate::decisions`] for the rest.
 
 use curfew_core::entry::{Act, ActKind, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE};
 use curfew_core::id::Nonce;
@@ -36,7 +36,7 @@ pub(crate) async fn withdraw(
     end(app, caller, seen, Act::Withdraw { reason }).await
 }
 
-/// An operator ends it, and says why.
+/// An operator, or who approved it, ends it and says why.
 pub(crate) async fn revoke(
     app: &App,
     caller: &Caller,
@@ -46,10 +46,10 @@ pub(crate) async fn revoke(
     let reason = text::prose("reason", reason)?;
     let _turn = app.limits.turn(&caller.person.subject).await;
     let seen = view::look(app, caller, id).await?;
-    if !standing::is_operator(app, &caller.person).await? {
+    if !seen.was_approved_by(&caller.person) && !standing::is_operator(app, &caller.person).await? {
         return Err(Refusal::new(
             Reason::NotAnOperator,
-            "Only operators can revoke: withdraw your own request, or ask an operator.",
+            "Only operators and those who approved it can revoke: withdraw your own request, or ask an operator.",
         ));
     }
     end(app, caller, seen, Act::Revoke { reason }).await
@@ -74,6 +74,17 @@ async fn end(app: &App, caller: &Caller, seen: Seen, act: Act) -> Result<Seen, R
             "So many have ended this request that no more fit: look at it again.",
         ));
     }
+    record(app, caller, &seen, &act).await
+}
+
+/// Signs the act, adds it, and gives the request as it is read after that.
+pub(crate) async fn record(
+    app: &App,
+    caller: &Caller,
+    seen: &Seen,
+    act: &Act,
+) -> Result<Seen, Refusal> {
+    let kind = act.kind();
     let nonce = Nonce::from_bits(app.intake.entropy.bits());
     let (installation, authentication) = (&app.settings().installation, &caller.authentication);
     let text = payload::entry(
@@ -82,7 +93,7 @@ async fn end(app: &App, caller: &Caller, seen: Seen, act: Act) -> Result<Seen, R
         &nonce,
         &caller.person,
         app.now(),
-        &act,
+        act,
         authentication,
     );
     let envelope = app

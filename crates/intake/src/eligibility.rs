@@ -17,6 +17,7 @@ use futures_util::stream;
 
 use crate::App;
 use crate::errors::{Reason, Refusal};
+use crate::peers;
 
 /// Membership questions in flight for one filing; Google's quotas are per second.
 const QUESTIONS_AT_ONCE: usize = 8;
@@ -28,7 +29,7 @@ pub(crate) async fn settle(
     conditions: &[Option<String>],
 ) -> Result<Spec, Refusal> {
     let rules = &app.settings().rules;
-    let mut evidence = gather(app, &spec, rules).await?;
+    let mut evidence = gather(app, &spec).await?;
     let mut settled = spec.roles.clone();
     for (position, (role, condition)) in settled.iter_mut().zip(conditions).enumerate() {
         let choice = choose(&spec, position, condition.as_deref(), &evidence)?;
@@ -52,19 +53,18 @@ pub(crate) async fn settle(
     }
     spec.roles = settled;
     match judge(&spec, &evidence, rules) {
-        Observed::Known(Eligibility::Yes(_)) => Ok(spec),
+        Observed::Known(Eligibility::Yes(_)) => {
+            peers::check_chosen(app, &spec).await?;
+            Ok(spec)
+        }
         Observed::Known(Eligibility::No(why)) => Err(why.into()),
         Observed::Unknown(why) => Err(unanswered(&why)),
     }
 }
 
 /// Ancestry, offers and memberships, as they are now.
-async fn gather(app: &App, spec: &Spec, rules: &Rules) -> Result<Evidence, Refusal> {
-    let catalog = &*app.intake.catalog;
-    let ancestry =
-        catalog.ancestry(&spec.resource).await.map_err(|error| unknown_resource(&error))?;
-    let offered =
-        offered(catalog, &ancestry, rules).await.map_err(|error| Refusal::look_up(&error))?;
+async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> {
+    let (ancestry, offered) = offered_on(app, &spec.resource).await?;
     let groups: BTreeSet<Email> = spec
         .roles
         .iter()
@@ -73,6 +73,17 @@ async fn gather(app: &App, spec: &Spec, rules: &Rules) -> Result<Evidence, Refus
         .collect();
     let member_of = memberships(&*app.intake.directory, groups, spec.principal.email()).await;
     Ok(Evidence { ancestry, offered, member_of, permissions: BTreeMap::new() })
+}
+
+/// Where a resource lies, and what is eligible there.
+pub(crate) async fn offered_on(
+    app: &App,
+    resource: &Resource,
+) -> Result<(Vec<Resource>, Vec<EligibleBinding>), Refusal> {
+    let catalog = &*app.intake.catalog;
+    let ancestry = catalog.ancestry(resource).await.map_err(|error| unknown_resource(&error))?;
+    let offered = offered(catalog, &ancestry, &app.settings().rules).await;
+    Ok((ancestry, offered.map_err(|error| Refusal::look_up(&error))?))
 }
 
 /// Google does not tell what does not exist from what one may not see, and neither is a fault of ours.
@@ -105,7 +116,7 @@ async fn offered(
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
-async fn memberships(
+pub(crate) async fn memberships(
     directory: &dyn Directory,
     groups: BTreeSet<Email>,
     person: &Email,
@@ -197,7 +208,7 @@ fn listed(conditions: &BTreeSet<String>) -> String {
     quoted.join(", ")
 }
 
-fn unanswered(why: &Unanswered) -> Refusal {
+pub(crate) fn unanswered(why: &Unanswered) -> Refusal {
     let act = match why {
         Unanswered::NotAsked => "a question that matters was not asked".to_owned(),
         Unanswered::Failed(words) => words.clone(),

@@ -114,7 +114,6 @@ reasons! {
     ResourceUnknown "RESOURCE_UNKNOWN" 403 PermissionDenied "The resource does not exist, or cannot be seen from here.";
     ResourceConditionRequired "RESOURCE_CONDITION_REQUIRED" 400 InvalidArgument "The role is offered under several conditions and the body chooses none.";
     ResourceConditionNotOffered "RESOURCE_CONDITION_NOT_OFFERED" 403 PermissionDenied "The role is offered, and not under this condition.";
-    ChosenApproversNotOffered "CHOSEN_APPROVERS_NOT_OFFERED" 400 InvalidArgument "Approvers cannot be chosen yet.";
     ReceiverNotAllowed "RECEIVER_NOT_ALLOWED" 403 PermissionDenied "The receiver is somebody else than the requester.";
     OutOfScope "OUT_OF_SCOPE" 403 PermissionDenied "The resource lies outside of what is managed here.";
     ProtectedResource "PROTECTED_RESOURCE" 403 PermissionDenied "The resource holds the access system itself.";
@@ -127,10 +126,16 @@ reasons! {
     UnknownRole "UNKNOWN_ROLE" 403 PermissionDenied "IAM does not know the role.";
     RoleChanged "ROLE_CHANGED" 409 Aborted "The role's permissions changed meanwhile.";
     NotEligible "NOT_ELIGIBLE" 403 PermissionDenied "No eligible binding offers the role to the caller.";
-    PeerApprovalNotOffered "PEER_APPROVAL_NOT_OFFERED" 409 FailedPrecondition "The role needs a peer's approval, which is not offered yet.";
+    ActivationsMixed "ACTIVATIONS_MIXED" 400 InvalidArgument "Some of the roles need a peer's approval and some do not.";
+    ApproversNotAllowed "APPROVERS_NOT_ALLOWED" 400 InvalidArgument "Approvers are chosen where none is needed, too few or too many, one twice, the caller, or one who may not approve.";
 
     NotTheRequester "NOT_THE_REQUESTER" 403 PermissionDenied "Only the requester can withdraw a request.";
-    NotAnOperator "NOT_AN_OPERATOR" 403 PermissionDenied "Only operators can do this.";
+    NotAnOperator "NOT_AN_OPERATOR" 403 PermissionDenied "Only operators, and those whose approval counted, can do this.";
+    SelfApproval "SELF_APPROVAL" 403 PermissionDenied "Nobody decides about a request of their own, or for themselves.";
+    NotAPeer "NOT_A_PEER" 403 PermissionDenied "Only those who hold the same eligible role can decide.";
+    NotChosen "NOT_CHOSEN" 403 PermissionDenied "The requester chose approvers, and the caller is none of them.";
+    DigestMismatch "DIGEST_MISMATCH" 409 Aborted "The digest is not the one of the request as it stands.";
+    NotAwaitingApproval "NOT_AWAITING_APPROVAL" 409 FailedPrecondition "The request does not wait for an approval: it was not judged yet, needs none, or has it.";
     NotAnAuditor "NOT_AN_AUDITOR" 403 PermissionDenied "Only auditors and operators see other people's requests.";
     AlreadyOver "ALREADY_OVER" 409 FailedPrecondition "The access is over already.";
     Unverified "UNVERIFIED" 409 FailedPrecondition "The stored request cannot be verified.";
@@ -161,7 +166,8 @@ impl From<Objection> for Reason {
             Objection::UnknownRole => Self::UnknownRole,
             Objection::RoleChanged => Self::RoleChanged,
             Objection::NotEligible => Self::NotEligible,
-            Objection::PeerApprovalNotOffered => Self::PeerApprovalNotOffered,
+            Objection::ActivationsMixed => Self::ActivationsMixed,
+            Objection::ApproversNotAllowed => Self::ApproversNotAllowed,
         }
     }
 }

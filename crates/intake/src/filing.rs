@@ -4,7 +4,7 @@ use chrono::SubsecRound as _;
 use curfew_core::condition::{NARROWING_NAMES_MAX, ResourceName};
 use curfew_core::id::{Digest, Nonce, RequestId};
 use curfew_core::judge::judge_form;
-use curfew_core::principal::Principal;
+use curfew_core::principal::{Email, Principal};
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_core::spec::{RequestedRole, Spec};
@@ -117,16 +117,15 @@ fn draft(
         },
         justification: text::prose("justification", &body.justification)?,
         ticket: None,
-        chosen_approvers: Vec::new(),
+        chosen_approvers: chosen_approvers(
+            &body.chosen_approvers,
+            settings.rules.peers.chosen_max,
+        )?,
         break_glass: body.break_glass,
         requested_at: app.now(),
         nonce: Nonce::from_bits(app.intake.entropy.bits()),
         authentication: caller.authentication.clone(),
     };
-    if !body.chosen_approvers.is_empty() {
-        let message = "cannot be chosen yet: leave it out.";
-        return Err(Refusal::field(Reason::ChosenApproversNotOffered, "chosenApprovers", message));
-    }
     let ticket = body.ticket.as_deref().map(|ticket| text::ticket("ticket", ticket)).transpose()?;
     let conditions = body.roles.into_iter().map(|role| role.resource_condition).collect();
     Ok(Draft { spec, conditions, ticket, body_digest })
@@ -184,6 +183,18 @@ fn resource_names(wire: &[String]) -> Result<Vec<ResourceName>, Refusal> {
     let read = |(position, name): (usize, &String)| {
         ResourceName::parse(name)
             .map_err(|error| invalid(&format!("resourceNames[{position}]"), &error))
+    };
+    wire.iter().enumerate().map(read).collect()
+}
+
+fn chosen_approvers(wire: &[String], max: usize) -> Result<Vec<Email>, Refusal> {
+    if wire.len() > max {
+        let message = format!("must name at most {max} people.");
+        return Err(Refusal::field(Reason::ApproversNotAllowed, "chosenApprovers", message));
+    }
+    let read = |(position, email): (usize, &String)| {
+        Email::parse(email)
+            .map_err(|error| invalid(&format!("chosenApprovers[{position}]"), &error))
     };
     wire.iter().enumerate().map(read).collect()
 }

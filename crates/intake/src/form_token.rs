@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use curfew_core::id::{Nonce, RequestId};
+use curfew_core::id::{Digest, Nonce, RequestId};
 
 use crate::App;
 use crate::auth::Caller;
@@ -17,6 +17,10 @@ const LIFETIME: TimeDelta = TimeDelta::minutes(15);
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FormRoute<'a> {
     File,
+    /// With the digest that was shown.
+    Approve(&'a RequestId, &'a Digest),
+    /// With the digest that was shown.
+    Deny(&'a RequestId, &'a Digest),
     Withdraw(&'a RequestId),
     Revoke(&'a RequestId),
 }
@@ -25,6 +29,8 @@ impl FormRoute<'_> {
     fn text(self) -> String {
         match self {
             Self::File => "file".into(),
+            Self::Approve(id, digest) => format!("approve {id} {digest}"),
+            Self::Deny(id, digest) => format!("deny {id} {digest}"),
             Self::Withdraw(id) => format!("withdraw {id}"),
             Self::Revoke(id) => format!("revoke {id}"),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use curfew_core::condition::Activation;
 use curfew_core::eligible::{EligibleBinding, offers};
+use curfew_core::judge::{Rules, activation_of};
 use curfew_core::principal::{Email, Member, Principal};
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
@@ -99,16 +100,39 @@ impl Index {
         position
     }
 
-    /// What this person may ask for, by project, role and condition. Where several bindings offer the same, the
-    /// one that filing would choose: without a peer before with one, then the nearest.
-    pub(crate) fn offers(&self, person: &Email, groups: &BTreeSet<Email>) -> Vec<Offer<'_>> {
+    /// The names of all eligible bindings that this person holds.
+    pub(crate) fn eligibilities(&self, person: &Email, groups: &BTreeSet<Email>) -> BTreeSet<&str> {
+        let held = self.held_by(person, groups).into_iter();
+        held.filter_map(|position| self.entries.get(position))
+            .map(|entry| entry.binding.name.as_str())
+            .collect()
+    }
+
+    /// Whether this person holds an eligible binding that a peer must approve, and so may approve for others.
+    pub(crate) fn may_approve(
+        &self,
+        person: &Email,
+        groups: &BTreeSet<Email>,
+        rules: &Rules,
+    ) -> bool {
+        let held = self.held_by(person, groups).into_iter();
+        held.filter_map(|position| self.entries.get(position))
+            .any(|entry| activation_of(&entry.binding, rules) == Activation::PeerApproval)
+    }
+
+    fn held_by(&self, person: &Email, groups: &BTreeSet<Email>) -> BTreeSet<usize> {
         let named = [
             Member::Account(Principal::User(person.clone())),
             Member::Domain(person.domain().to_owned()),
         ];
         let members = named.into_iter().chain(groups.iter().cloned().map(Member::Group));
-        let entries: BTreeSet<usize> =
-            members.filter_map(|member| self.by_member.get(&member)).flatten().copied().collect();
+        members.filter_map(|member| self.by_member.get(&member)).flatten().copied().collect()
+    }
+
+    /// What this person may ask for, by project, role and condition. Where several bindings offer the same, the
+    /// one that filing would choose: without a peer before with one, then the nearest.
+    pub(crate) fn offers(&self, person: &Email, groups: &BTreeSet<Email>) -> Vec<Offer<'_>> {
+        let entries = self.held_by(person, groups);
         let mut best: BTreeMap<(usize, &Role, &str), (Activation, usize, &Entry)> = BTreeMap::new();
         for entry in entries.into_iter().filter_map(|position| self.entries.get(position)) {
             for &(project, height) in &entry.projects {

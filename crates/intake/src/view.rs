@@ -1,10 +1,11 @@
 //! One request as it may be shown: envelopes verified, the controller's projection as the store has it.
 
 use chrono::{DateTime, Utc};
-use curfew_core::entry::{ActKind, Entry};
+use curfew_core::entry::{Act, ActKind, Entry, Verdict};
 use curfew_core::id::RequestId;
 use curfew_core::phase::Phase;
 use curfew_core::principal::Person;
+use curfew_core::reconcile::APPROVAL_AGE_MAX;
 use curfew_core::request::{Rejection, Request, Verified};
 use curfew_core::status::{EntryStatus, GrantStatus, Status};
 use curfew_ports::StoredRequest;
@@ -13,8 +14,8 @@ use curfew_proto::{convert, v1};
 
 use crate::App;
 use crate::auth::Caller;
-use crate::errors::Refusal;
-use crate::standing;
+use crate::errors::{Reason, Refusal};
+use crate::{decisions, peers, standing};
 
 /// A stored request, with what of it verified.
 pub(crate) struct Seen {
@@ -23,16 +24,39 @@ pub(crate) struct Seen {
     spec: Option<SpecPayload>,
 }
 
-/// Reads a request that the caller may see: its requester, its receiver, auditors, operators. Anything else does not
-/// exist for them.
+/// Reads a request that the caller may see: its requester, its receiver, those who may decide about it, auditors,
+/// operators. Anything else does not exist for them.
 pub(crate) async fn look(app: &App, caller: &Caller, id: &str) -> Result<Seen, Refusal> {
     let id = RequestId::parse(id).map_err(|_| Refusal::not_found())?;
     let seen = read(app, &id).await?;
     let is_theirs = seen.is_requester(&caller.person) || seen.is_receiver(caller);
-    if is_theirs || standing::may_audit(app, &caller.person).await? {
+    if is_theirs
+        || standing::may_audit(app, &caller.person).await?
+        || is_decider(app, caller, &seen).await?
+    {
         Ok(seen)
     } else {
         Err(Refusal::not_found())
+    }
+}
+
+/// Whether the caller has decided, or is one of those who may, whatever was decided since.
+async fn is_decider(app: &App, caller: &Caller, seen: &Seen) -> Result<bool, Refusal> {
+    let Some(filed) = seen.spec().filter(|_| seen.needs_approval()) else { return Ok(false) };
+    // Who had a say keeps seeing what came of it, and may take it back, without any look-up.
+    let has_decided = seen
+        .entries()
+        .any(|entry| entry.act.kind() == ActKind::Decision && entry.actor.is(&caller.person));
+    if has_decided || seen.was_approved_by(&caller.person) {
+        return Ok(true);
+    }
+    if !decisions::is_chosen(caller, &filed.spec) {
+        return Ok(false);
+    }
+    match peers::is_peer(app, &filed.spec, &caller.person.email).await {
+        // Where the resource is gone, nobody holds anything on it.
+        Err(refusal) if refusal.reason == Reason::ResourceUnknown => Ok(false),
+        answer => answer,
     }
 }
 
@@ -110,6 +134,27 @@ impl Seen {
         self.entries().any(|entry| {
             entry.act.kind() == kind && entry.actor.is(person) && self.why_not(entry).is_none()
         })
+    }
+
+    /// Whether this person decided so already, as far as signatures tell, and not so long ago that it may not count.
+    pub(crate) fn has_decided(&self, person: &Person, wanted: Verdict, now: DateTime<Utc>) -> bool {
+        self.entries().any(|entry| {
+            matches!(&entry.act, Act::Decide { verdict, .. } if *verdict == wanted)
+                && entry.actor.is(person)
+                && now.signed_duration_since(entry.at) <= APPROVAL_AGE_MAX
+                && self.why_not(entry).is_none()
+        })
+    }
+
+    /// Whether the controller counted this person's approval.
+    pub(crate) fn was_approved_by(&self, person: &Person) -> bool {
+        let email = person.email.as_str();
+        self.status().is_some_and(|status| status.approved_by.iter().any(|by| by == email))
+    }
+
+    /// Whether the request was judged to need an approval.
+    pub(crate) fn needs_approval(&self) -> bool {
+        self.status().and_then(|status| status.steps_required).is_some_and(|steps| steps > 0)
     }
 
     pub(crate) fn status(&self) -> Option<&Status> {
@@ -192,6 +237,16 @@ impl Seen {
         self.observed(entry)?.why_not.as_deref()
     }
 
+    /// One approval fulfils the one step that there is.
+    fn approvals(&self, status: &Status, required: u32) -> v1::Approvals {
+        let by = status.approved_by.clone();
+        let given = required.min(u32::from(!by.is_empty()));
+        let chosen = self.spec().map(|filed| filed.spec.chosen_approvers.as_slice());
+        let waiting_for = chosen.unwrap_or_default().iter().map(ToString::to_string);
+        let waiting_for = waiting_for.filter(|_| given < required).collect();
+        v1::Approvals { required, given, by, waiting_for }
+    }
+
     fn status_to_wire(&self, now: DateTime<Utc>) -> v1::AccessRequestStatus {
         let mut wire = v1::AccessRequestStatus::default();
         wire.set_phase(convert::phase_to_wire(self.phase(now)));
@@ -200,9 +255,7 @@ impl Seen {
             wire.conditions = status.conditions.iter().map(convert::condition_to_wire).collect();
             wire.grant = status.grant.as_ref().map(convert::grant_to_wire);
             wire.decide_by = status.decide_by.map(convert::time_to_wire);
-            wire.approvals = status
-                .steps_required
-                .map(|required| v1::Approvals { required, ..v1::Approvals::default() });
+            wire.approvals = status.steps_required.map(|required| self.approvals(status, required));
         }
         if let Some(rejection) = self.rejection() {
             wire.conditions.push(v1::Condition {

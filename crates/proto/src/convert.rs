@@ -99,6 +99,7 @@ pub fn status_to_wire(status: &Status) -> v1::Status {
         grant: status.grant.as_ref().map(grant_to_wire),
         decide_by: status.decide_by.map(time_to_wire),
         steps_required: status.steps_required,
+        approved_by: status.approved_by.clone(),
         observed_entries: status.observed_entries.iter().map(observed_to_wire).collect(),
     }
 }
@@ -116,6 +117,7 @@ pub fn status_from_wire(status: &v1::Status) -> Option<Status> {
         grant: grant.transpose().ok()?,
         decide_by: decide_by.transpose().ok()?,
         steps_required: status.steps_required,
+        approved_by: status.approved_by.clone(),
         observed_entries: status.observed_entries.iter().map(observed_from_wire).collect(),
     })
 }

@@ -3,7 +3,7 @@
 use curfew_controller::{Operators, Settings};
 use curfew_core::eligible::entitlement_name;
 use curfew_core::id::{Digest, Installation, Nonce, RequestId};
-use curfew_core::judge::Rules;
+use curfew_core::judge::{PeerRules, Rules};
 use curfew_core::policy::{Binding, Condition, Rest};
 use curfew_core::principal::{Email, Person, Principal, Subject};
 use curfew_core::resource::Resource;
@@ -100,6 +100,7 @@ pub(crate) fn settings() -> Settings {
         protected: BTreeSet::new(),
         duration_max: TimeDelta::hours(8),
         roles_max: 4,
+        peers: PeerRules::default(),
     };
     let operators =
         Operators { people: BTreeSet::from([operator().email]), groups: BTreeSet::new() };

@@ -1,6 +1,7 @@
 //! The demo as real processes: what people see, what the cloud holds, and what survives a kill. What must hold does so
 //! whether intake and controller share a process or not.
 
+mod approval;
 pub(crate) mod demo;
 mod ends;
 mod firestore_local;

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
+use gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use gcloud_sdk::google::firestore::v1::value::ValueType;
 use gcloud_sdk::google::firestore::v1::write::Operation;
 use gcloud_sdk::google::firestore::v1::{
-    ArrayValue, CommitRequest, Document, GetDocumentRequest, MapValue, Value, Write,
+    ArrayValue, CommitRequest, Document, DocumentMask, GetDocumentRequest, MapValue, Precondition,
+    Value, Write,
 };
 use gcloud_sdk::prost_types::Timestamp;
 use tonic::transport::Channel;
@@ -40,6 +42,22 @@ impl Raw {
         self.commit(Operation::Update(document)).await;
     }
 
+    /// Adds one key to a map of a document that exists, and touches nothing else.
+    pub(crate) async fn add_to_map(&self, path: &str, field: &str, key: &str, value: Value) {
+        let entries = map([(key, value)]);
+        let fields = [(field.to_owned(), entries)].into();
+        let document = Document { name: self.name(path), fields, ..Default::default() };
+        let mask = DocumentMask { field_paths: vec![format!("{field}.`{key}`")] };
+        let exists = Precondition { condition_type: Some(ConditionType::Exists(true)) };
+        let write = Write {
+            operation: Some(Operation::Update(document)),
+            update_mask: Some(mask),
+            current_document: Some(exists),
+            ..Default::default()
+        };
+        self.commit_write(write).await;
+    }
+
     pub(crate) async fn delete(&self, path: &str) {
         self.commit(Operation::Delete(self.name(path))).await;
     }
@@ -54,7 +72,10 @@ impl Raw {
     }
 
     async fn commit(&self, operation: Operation) {
-        let write = Write { operation: Some(operation), ..Default::default() };
+        self.commit_write(Write { operation: Some(operation), ..Default::default() }).await;
+    }
+
+    async fn commit_write(&self, write: Write) {
         let request = CommitRequest {
             database: self.database.clone(),
             writes: vec![write],

@@ -132,6 +132,7 @@ pub(super) fn status(phase: Phase) -> Status {
         grant: None,
         decide_by: Some(at(900)),
         steps_required: Some(1),
+        approved_by: vec!["bob@example.com".into()],
         observed_entries: Vec::new(),
     }
 }

@@ -97,7 +97,7 @@ fn a_form_that_is_refused_needs_no_look_up() {
                 | Objection::UnknownRole
                 | Objection::RoleChanged
                 | Objection::NotEligible
-                | Objection::PeerApprovalNotOffered
+                | Objection::ActivationsMixed
         );
         assert_eq!(by_form, (!needs_the_cloud).then_some(reason));
     }
@@ -178,8 +178,6 @@ fn every_role_must_be_offered() {
     let mut one = case().offering(&offers);
     one.evidence.offered.pop();
     assert_eq!(one.objection(), Some(Objection::NotEligible));
-    let peer = case().offering(&[offers[0], (FOLDER, ADMIN, PEER, &[ALICE])]);
-    assert_eq!(peer.objection(), Some(Objection::PeerApprovalNotOffered));
 }
 
 #[test]
@@ -308,6 +306,123 @@ fn only_groups_that_can_decide_are_asked_about() {
     assert!(question(&other).is_empty());
 }
 
+#[test]
+fn roles_for_peers_are_asked_for_together_and_judged_as_such() {
+    let peer: [Offer<'_>; 2] = [(PROJECT, VIEWER, PEER, &[ALICE]), (FOLDER, ADMIN, PEER, &[ALICE])];
+    let Observed::Known(Eligibility::Yes(basis)) = case().offering(&peer).judge() else {
+        panic!("not eligible")
+    };
+    assert_eq!(basis.activation, Activation::PeerApproval);
+    assert_eq!(basis.decide_within, TimeDelta::hours(1));
+}
+
+#[test]
+fn a_floor_asks_for_a_peer_where_the_binding_does_not() {
+    let mut case = case();
+    case.rules.peers.always_for.insert(Role::parse(VIEWER).unwrap());
+    let Observed::Known(Eligibility::Yes(basis)) = case.judge() else { panic!("not eligible") };
+    assert_eq!(basis.activation, Activation::PeerApproval);
+}
+
+#[test]
+fn chosen_approvers_are_bounded_distinct_and_others() {
+    let choosing = |people: &[&str]| {
+        let mut case = case().offering(&[(PROJECT, VIEWER, PEER, &[ALICE])]);
+        case.rules.peers.chosen_min = 2;
+        case.rules.peers.chosen_max = 3;
+        let emails =
+            people.iter().map(|name| Email::parse(&format!("{name}@example.com")).unwrap());
+        case.spec.chosen_approvers = emails.collect();
+        case.objection()
+    };
+    let refused = Some(Objection::ApproversNotAllowed);
+    for people in [&["bob"][..], &["b", "c", "d", "e"], &["bob", "bob"], &["bob", "alice"]] {
+        assert_eq!(choosing(people), refused, "{people:?}");
+    }
+    for people in [&[][..], &["bob", "carol"], &["b", "c", "d"]] {
+        assert_eq!(choosing(people), None, "{people:?}");
+    }
+}
+
+#[test]
+fn nobody_is_chosen_to_approve_what_needs_no_approval() {
+    let mut case = case();
+    case.spec.chosen_approvers = vec![Email::parse("bob@example.com").unwrap()];
+    assert_eq!(case.objection(), Some(Objection::ApproversNotAllowed));
+}
+
+#[test]
+fn a_peer_holds_the_very_same_eligibility() {
+    let peer = |case: &Case, who: &str| {
+        let email = Email::parse(who).unwrap();
+        judge_peer(&case.spec, &email, Level::Session, &case.evidence, &case.rules)
+    };
+    let bob = "user:bob@example.com";
+    let same = case().offering(&[(FOLDER, VIEWER, PEER, &[ALICE, bob])]);
+    assert_eq!(peer(&same, "bob@example.com"), Observed::Known(Standing::Peer));
+    assert_eq!(peer(&same, "carol@example.com"), Observed::Known(Standing::None));
+    // Another role, another condition, another node: each is another eligibility.
+    let narrow = format!("{PEER} && resource.name == \"x\"");
+    for (node, role, condition) in
+        [(FOLDER, ADMIN, PEER), (FOLDER, VIEWER, narrow.as_str()), (PROJECT, VIEWER, PEER)]
+    {
+        let mut case = case().offering(&[(FOLDER, VIEWER, PEER, &[ALICE])]);
+        case.evidence.offered.extend(offered(&(node, role, condition, &[bob])));
+        let found = peer(&case, "bob@example.com");
+        assert_eq!(found, Observed::Known(Standing::None), "{node} {role} {condition}");
+    }
+}
+
+#[test]
+fn a_peer_of_one_of_two_roles_is_no_peer() {
+    let bob = "user:bob@example.com";
+    let case =
+        case().offering(&[(PROJECT, VIEWER, PEER, &[ALICE, bob]), (FOLDER, ADMIN, PEER, &[ALICE])]);
+    let bob = Email::parse("bob@example.com").unwrap();
+    let found = judge_peer(&case.spec, &bob, Level::Session, &case.evidence, &case.rules);
+    assert_eq!(found, Observed::Known(Standing::None));
+}
+
+#[test]
+fn a_peer_by_a_group_that_did_not_answer_is_unknown() {
+    let case = case().offering(&[(PROJECT, VIEWER, PEER, &[ALICE, DEVS])]);
+    let bob = Email::parse("bob@example.com").unwrap();
+    let found = judge_peer(&case.spec, &bob, Level::Session, &case.evidence, &case.rules);
+    assert!(matches!(found, Observed::Unknown(_)));
+    assert_eq!(peer_groups_in_question(&case.spec, &bob, &case.evidence.offered).len(), 1);
+}
+
+#[test]
+fn a_service_account_is_no_peer_not_even_by_a_group() {
+    let account = Email::parse("bot@p.iam.gserviceaccount.com").unwrap();
+    let mut case = case().offering(&[(PROJECT, VIEWER, PEER, &[ALICE, DEVS])]);
+    case.evidence.member_of =
+        [(Email::parse("devs@example.com").unwrap(), Observed::Known(true))].into();
+    let found = judge_peer(&case.spec, &account, Level::Session, &case.evidence, &case.rules);
+    assert_eq!(found, Observed::Known(Standing::None));
+}
+
+#[test]
+fn a_peer_above_the_scope_is_no_peer() {
+    let bob = "user:bob@example.com";
+    let case = case().offering(&[(ORGANIZATION, VIEWER, PEER, &[ALICE, bob])]);
+    let bob = Email::parse("bob@example.com").unwrap();
+    let found = judge_peer(&case.spec, &bob, Level::Session, &case.evidence, &case.rules);
+    assert_eq!(found, Observed::Known(Standing::None));
+}
+
+#[test]
+fn a_decision_by_a_writer_counts_only_where_writers_are_admitted() {
+    let bob = "user:bob@example.com";
+    let mut case = case().offering(&[(PROJECT, VIEWER, PEER, &[ALICE, bob])]);
+    let bob = Email::parse("bob@example.com").unwrap();
+    let judged =
+        |case: &Case| judge_peer(&case.spec, &bob, Level::Writer, &case.evidence, &case.rules);
+    assert_eq!(judged(&case), Observed::Known(Standing::PeerByWeakEvidence));
+    case.rules.peers.evidence.insert(Level::Writer);
+    assert_eq!(judged(&case), Observed::Known(Standing::Peer));
+}
+
 /// A node, a role, a condition, and the members.
 type Offer<'a> = (&'a str, &'a str, &'a str, &'a [&'a str]);
 
@@ -330,6 +445,9 @@ fn objections() -> Vec<(Objection, Change)> {
             let twice = case.spec.roles.clone();
             case.spec.roles.extend(twice);
         }),
+        (Objection::ApproversNotAllowed, |case| {
+            case.spec.chosen_approvers = vec![case.spec.requester.email.clone()];
+        }),
         (Objection::OutOfScope, |case| case.rules.scope = Resource::parse("folders/99").unwrap()),
         (Objection::ProtectedResource, |case| {
             case.rules.protected.insert(Resource::parse(PROJECT).unwrap());
@@ -343,10 +461,12 @@ fn objections() -> Vec<(Objection, Change)> {
             }
         }),
         (Objection::NotEligible, |case| case.evidence.offered.clear()),
-        (Objection::PeerApprovalNotOffered, |case| {
-            for offered in &mut case.evidence.offered {
-                offered.activation = Activation::PeerApproval;
-            }
+        (Objection::ActivationsMixed, |case| {
+            let other = (FOLDER, ADMIN, PEER, &[ALICE][..]);
+            case.evidence.offered.extend(offered(&other));
+            let name = case.evidence.offered.last().unwrap().name.clone();
+            case.spec.roles.truncate(1);
+            case.spec.roles.push(requested(ADMIN, &name, ""));
         }),
     ]
 }
@@ -367,6 +487,7 @@ fn case() -> Case {
         protected: BTreeSet::new(),
         duration_max: TimeDelta::hours(2),
         roles_max: 3,
+        peers: PeerRules::default(),
     };
     Case { spec: spec(), evidence, rules }.offering(&[(PROJECT, VIEWER, JIT, &[ALICE])])
 }

@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use super::decisions::{self, Quorum};
 use super::{ACTIVATION_WINDOW, Case, DRIFT_SETTLES, later, outcome, unanswered};
 use crate::chain::Chain;
 use crate::condition::{self, Activation};
-use crate::entry::{ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry};
+use crate::entry::{
+    Act, ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry, REFUSED_MAX,
+};
 use crate::fact::{
     Counted, DraftFact, DriftKind, Eligible, Fact, Grant, GrantedBinding, UntaggedBinding,
 };
@@ -29,6 +32,7 @@ pub(super) fn next<'a>(
     }
     if case.is_understood(&draft.chain) {
         look_at_entries(case, &mut draft);
+        decisions::note_unanswered(case, &draft.chain, reasons);
         note_binding(case, &mut draft);
         outcome::end_early(case, &mut draft);
         note_drift(case, &mut draft, reasons);
@@ -70,38 +74,44 @@ fn look_at_entries(case: &Case<'_>, draft: &mut Draft<'_>) {
             continue;
         }
         let counted = match entry {
-            Ok(entry) => count(case, entry),
-            Err(rejection) => Counted::No { why: rejection.as_str().into() },
+            Ok(entry) => count(case, &draft.chain, entry),
+            Err(rejection) => Some(Counted::No { why: rejection.as_str().into() }),
         };
-        if places.take(&counted) {
+        if let Some(counted) = counted
+            && places.take(&counted)
+        {
             draft.record(Fact::Seen { nonce: nonce.clone(), counted });
         }
     }
 }
 
 /// How many entries were looked at, by the limit that they count against. What does not count, forged or not
-/// permitted, counts as a decision: it never takes a place that is kept for ending access, and is bounded too.
+/// permitted, has places of its own: it crowds out nothing that does, and is bounded too.
 struct Places {
     directives: usize,
-    others: usize,
+    decisions: usize,
+    refused: usize,
 }
 
 impl Places {
     fn used_by(chain: &Chain<'_>) -> Self {
-        let is_directive = |counted: &&Counted| match counted {
-            Counted::Yes { act, .. } => *act != ActKind::Decision,
-            Counted::No { .. } => false,
-        };
-        let directives = chain.seen.values().filter(is_directive).count();
-        Self { directives, others: chain.seen.len().saturating_sub(directives) }
+        let mut places = Self { directives: 0, decisions: 0, refused: 0 };
+        for counted in chain.seen.values() {
+            let used = match counted {
+                Counted::Yes { act: ActKind::Decision, .. } => &mut places.decisions,
+                Counted::Yes { .. } => &mut places.directives,
+                Counted::No { .. } => &mut places.refused,
+            };
+            *used = used.saturating_add(1);
+        }
+        places
     }
 
     /// Takes a place for an entry, if one is left for such.
     fn take(&mut self, counted: &Counted) -> bool {
         let (used, max) = match counted {
-            Counted::Yes { act: ActKind::Decision, .. } | Counted::No { .. } => {
-                (&mut self.others, DECISIONS_MAX)
-            }
+            Counted::No { .. } => (&mut self.refused, REFUSED_MAX),
+            Counted::Yes { act: ActKind::Decision, .. } => (&mut self.decisions, DECISIONS_MAX),
             Counted::Yes { act, .. } if act.ends_access() => {
                 (&mut self.directives, DIRECTIVES_MAX.saturating_add(ENDING_DIRECTIVES_RESERVE))
             }
@@ -113,26 +123,34 @@ impl Places {
     }
 }
 
-fn count(case: &Case<'_>, entry: &Entry) -> Counted {
+/// Whether an entry counts; `None` if that cannot be said yet.
+fn count(case: &Case<'_>, chain: &Chain<'_>, entry: &Entry) -> Option<Counted> {
     let act = entry.act.kind();
-    let yes = || Counted::Yes { act, by: entry.actor.email.to_string() };
-    let no = |why: &str| Counted::No { why: why.into() };
-    match act {
-        ActKind::Withdraw
+    let yes = || Some(Counted::Yes { act, by: entry.actor.email.to_string() });
+    let no = |why: &str| Some(Counted::No { why: why.into() });
+    match &entry.act {
+        Act::Decide { verdict, .. } => decisions::count(case, chain, entry, *verdict),
+        Act::Withdraw { .. }
             if planted!("anybody-withdraws", true, is_from_the_requester(case, entry)) =>
         {
             yes()
         }
-        ActKind::Withdraw => no("NOT_THE_REQUESTER"),
+        Act::Withdraw { .. } => no("NOT_THE_REQUESTER"),
+        Act::Revoke { .. } if is_from_an_approver(chain, entry) => yes(),
         // Ending access needs fewer inputs than giving it: an unanswered look-up does not delay it.
-        ActKind::Revoke => match case.world.standing.get(&entry.nonce) {
-            Some(Observed::Known(Standing::None)) => {
-                planted!("anybody-revokes", yes(), no("NOT_AN_OPERATOR"))
-            }
+        Act::Revoke { .. } => match case.world.standing.get(&entry.nonce) {
+            Some(Observed::Known(
+                Standing::None | Standing::Peer | Standing::PeerByWeakEvidence,
+            )) => planted!("anybody-revokes", yes(), no("NOT_AN_OPERATOR")),
             Some(Observed::Known(Standing::Operator) | Observed::Unknown(_)) | None => yes(),
         },
-        ActKind::Decision | ActKind::Extend | ActKind::CloseReview => no("NOT_OFFERED"),
+        Act::Extend { .. } | Act::CloseReview { .. } => no("NOT_OFFERED"),
     }
+}
+
+/// Whoever's approval counted may take it back.
+fn is_from_an_approver(chain: &Chain<'_>, entry: &Entry) -> bool {
+    chain.approved_by().any(|email| email == entry.actor.email.as_str())
 }
 
 fn is_from_the_requester(case: &Case<'_>, entry: &Entry) -> bool {
@@ -190,20 +208,30 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
         }
         Observed::Unknown(why) => return unanswered(reasons, "eligibility", why),
     };
-    // Whatever judged it: what a peer must approve is not activated alone.
-    if basis.activation == Activation::PeerApproval {
-        return reasons.push(Reason::Waiting { what: "approval" });
-    }
     if draft.chain.eligible.is_none() {
-        let decide_by = case.decide_by(&draft.chain);
         draft.record(Fact::Eligible(Eligible {
-            decide_by,
-            steps_required: 0,
+            decide_by: case.decide_by(&draft.chain),
+            steps_required: match basis.activation {
+                Activation::SelfApproval => 0,
+                Activation::PeerApproval => 1,
+            },
             rests_on: basis.rests_on.clone(),
         }));
     }
-    if draft.chain.approved_at.is_none() {
-        draft.record(Fact::Approval { target: spec.digest.clone(), nonces: Vec::new() });
+    let needs_peer = needs_peer(basis, &draft.chain);
+    if needs_peer && decisions::is_denial_open(case, &draft.chain) {
+        return reasons.push(Reason::Waiting { what: "denial" });
+    }
+    if draft.chain.approval.is_none() {
+        let nonces = if needs_peer { decisions::approvals(case, &draft.chain) } else { Vec::new() };
+        if needs_peer && nonces.is_empty() {
+            return reasons.push(Reason::Waiting { what: "approval" });
+        }
+        draft.record(Fact::Approval { target: spec.digest.clone(), nonces });
+    }
+    let nonces = draft.chain.approval.as_ref().map_or(&[][..], |approval| &approval.nonces);
+    if needs_peer && decisions::standing_of(case, nonces) != Quorum::Stands {
+        return reasons.push(Reason::Waiting { what: "approvers" });
     }
     let is_early = spec.start_at.is_some_and(|start| case.now < start);
     if planted!("start-ignored", false, is_early) {
@@ -213,6 +241,12 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
         Ok(grant) => draft.record(Fact::Grant(grant)),
         Err(error) => outcome::fail_activation(draft, error.to_string()),
     }
+}
+
+/// Whether a peer must approve: because the eligibility says so now, or because it did when the request was judged.
+fn needs_peer(basis: &Basis, chain: &Chain<'_>) -> bool {
+    basis.activation == Activation::PeerApproval
+        || chain.eligible.as_ref().is_some_and(|eligible| eligible.steps_required > 0)
 }
 
 fn grant(

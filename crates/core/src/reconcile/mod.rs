@@ -4,6 +4,7 @@
 //! recorded facts ask; [`reconcile`] adds the facts that the world now allows to be recorded, and compares what
 //! should stand with what was seen.
 
+mod decisions;
 mod desired;
 mod facts;
 mod outcome;
@@ -12,11 +13,12 @@ mod wake;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::chain::Chain;
+use crate::judge::Eligibility;
 use crate::phase::Phase;
 use crate::plan::{Plan, Reason};
 use crate::planted;
 use crate::request::{Rejection, Request};
-use crate::world::{Unanswered, World};
+use crate::world::{Observed, Unanswered, World};
 
 /// How long a self-activation may wait for its approval fact, from the store's creation time on. Old documents
 /// whose facts were erased can therefore never be granted anew.
@@ -24,6 +26,9 @@ pub const SELF_ACTIVATION_WINDOW: TimeDelta = TimeDelta::minutes(15);
 
 /// How long after approval (or the asked-for start) a grant may be recorded, and after the grant its binding seen.
 pub const ACTIVATION_WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// How far the time of an approval may lie from when it is first looked at: an old one cannot be put in later.
+pub const APPROVAL_AGE_MAX: TimeDelta = TimeDelta::minutes(10);
 
 /// From this long after the end on, a read that shows nothing proves that nothing gives access any more.
 pub const AFTER_EXPIRY: TimeDelta = TimeDelta::seconds(5);
@@ -73,11 +78,18 @@ impl Case<'_> {
         !matches!(self.request.spec, Err(Rejection::UnsupportedVersion)) && !chain.has_unknown
     }
 
+    /// The deadline for approvals: as recorded, or as the rules of the eligibility at hand say. A request that could
+    /// not be judged waits no longer than one that nobody has to approve.
     fn decide_by(&self, chain: &Chain<'_>) -> DateTime<Utc> {
-        chain
-            .eligible
-            .as_ref()
-            .map_or_else(|| later(self.request.created_at, SELF_ACTIVATION_WINDOW), |e| e.decide_by)
+        match (&chain.eligible, &self.world.eligibility) {
+            (Some(eligible), _) => eligible.decide_by,
+            (None, Observed::Known(Eligibility::Yes(basis))) => {
+                later(self.request.created_at, basis.decide_within)
+            }
+            (None, Observed::Known(Eligibility::No(_)) | Observed::Unknown(_)) => {
+                later(self.request.created_at, SELF_ACTIVATION_WINDOW)
+            }
+        }
     }
 
     /// The deadline for recording a grant that was approved at `approved_at`.

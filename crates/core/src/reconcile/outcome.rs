@@ -1,5 +1,6 @@
 //! Why access is over, and when it is known that nothing is left.
 
+use super::decisions::{self, Quorum};
 use super::facts::Draft;
 use super::{Case, UNREADABLE_AFTER_EXPIRY, after_expiry, later};
 use crate::chain::{Chain, Granted};
@@ -13,11 +14,14 @@ use crate::world::{Observed, Unanswered};
 type Check = fn(&Case<'_>, &Chain<'_>) -> Option<Outcome>;
 
 /// In order of precedence (see [`OutcomeReason`]): the first that applies is recorded, and no other ever.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 10] = [
     spec_cannot_be_believed,
+    approval_cannot_be_believed,
     was_revoked,
     was_withdrawn,
+    was_denied,
     is_not_eligible,
+    has_lost_its_approvers,
     was_rolled_back,
     was_not_approved_in_time,
     could_not_be_activated,
@@ -108,9 +112,33 @@ fn spec_cannot_be_believed(case: &Case<'_>, _: &Chain<'_>) -> Option<Outcome> {
     Some(outcome(OutcomeReason::Invalid, format!("the filed request does not verify: {rejection}")))
 }
 
-fn was_revoked(_: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
-    let by = actor_of(chain, ActKind::Revoke)?;
-    Some(Outcome { by: Some(by), ..outcome(OutcomeReason::Revoked, "revoked by an operator") })
+/// What was approved with a key that is distrusted by now was not approved.
+fn approval_cannot_be_believed(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
+    let message = "the approval that it rests on was signed with a key that is distrusted";
+    decisions::rests_on_distrusted_keys(case, chain)
+        .then(|| outcome(OutcomeReason::Invalid, message))
+}
+
+/// By an operator, by an approver who takes the word back, or by a peer's denial that comes after the grant.
+fn was_revoked(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
+    let denied = || decisions::denied_by(case, chain).filter(|_| chain.grant.is_some());
+    let by = actor_of(chain, ActKind::Revoke).or_else(|| denied().map(str::to_owned))?;
+    Some(Outcome { by: Some(by), ..outcome(OutcomeReason::Revoked, "revoked") })
+}
+
+fn was_denied(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
+    let by = decisions::denied_by(case, chain).filter(|_| chain.grant.is_none())?.to_owned();
+    Some(Outcome { by: Some(by), ..outcome(OutcomeReason::Denied, "denied by a peer") })
+}
+
+/// Whoever approved is judged again before the grant: once none of them may approve any more, nobody has approved.
+fn has_lost_its_approvers(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
+    let approval = chain.approval.as_ref().filter(|_| chain.grant.is_none())?;
+    let is_lost = !approval.nonces.is_empty()
+        && decisions::standing_of(case, &approval.nonces) == Quorum::Lost;
+    is_lost.then(|| {
+        outcome(OutcomeReason::NoLongerEligible, "whoever approved it may no longer approve it")
+    })
 }
 
 fn was_withdrawn(_: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
@@ -133,7 +161,7 @@ fn is_not_eligible(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
         return None;
     }
     let Observed::Known(Eligibility::No(why)) = &case.world.eligibility else { return None };
-    let reason = match chain.approved_at {
+    let reason = match chain.approval {
         Some(_) => OutcomeReason::NoLongerEligible,
         None => OutcomeReason::Ineligible,
     };
@@ -146,7 +174,7 @@ fn was_rolled_back(case: &Case<'_>, _: &Chain<'_>) -> Option<Outcome> {
 }
 
 fn was_not_approved_in_time(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome> {
-    let late = chain.approved_at.is_none() && case.now >= case.decide_by(chain);
+    let late = chain.approval.is_none() && case.now >= case.decide_by(chain);
     let late = planted!("no-approval-deadline", false, late);
     late.then(|| {
         outcome(OutcomeReason::ApprovalTimedOut, "not judged and approved before its deadline")
@@ -163,11 +191,11 @@ fn could_not_be_activated(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome>
     // Whether the binding stands is for a look at the policy to say: it may have been written just before this
     // process started. Until somebody has looked, nothing is concluded; that nobody can look is an answer.
     let is_looked_at = !matches!(case.world.bindings, Observed::Unknown(Unanswered::NotAsked));
-    let late = match (&chain.grant, chain.approved_at) {
+    let late = match (&chain.grant, &chain.approval) {
         (Some(grant), _) => {
             chain.bound_at.is_none() && is_looked_at && case.now >= grant.activate_by
         }
-        (None, Some(approved_at)) => case.now >= case.grant_by(approved_at),
+        (None, Some(approval)) => case.now >= case.grant_by(approval.at),
         (None, None) => false,
     };
     late.then(|| {

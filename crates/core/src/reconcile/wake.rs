@@ -11,7 +11,7 @@ pub(super) fn next(case: &Case<'_>, chain: &Chain<'_>) -> Option<DateTime<Utc>> 
         return None;
     }
     let mut deadlines = Vec::new();
-    match (&chain.grant, chain.approved_at) {
+    match (&chain.grant, &chain.approval) {
         (Some(grant), _) => {
             deadlines.push(later(grant.expires_at, after_expiry()));
             deadlines.push(later(grant.expires_at, UNREADABLE_AFTER_EXPIRY));
@@ -21,9 +21,9 @@ pub(super) fn next(case: &Case<'_>, chain: &Chain<'_>) -> Option<DateTime<Utc>> 
                 (None, None) => deadlines.push(grant.activate_by),
             }
         }
-        (None, Some(approved_at)) => {
+        (None, Some(approval)) => {
             deadlines.extend(case.request.spec.as_ref().ok().and_then(|spec| spec.start_at));
-            deadlines.push(case.grant_by(approved_at));
+            deadlines.push(case.grant_by(approval.at));
         }
         (None, None) => deadlines.push(case.decide_by(chain)),
     }

@@ -97,6 +97,7 @@ fn facts<const F: usize, const E: usize>(macs: [&str; F], seen: [&str; E]) -> Fa
             grant: None,
             decide_by: None,
             steps_required: None,
+            approved_by: Vec::new(),
             observed_entries: observed.to_vec(),
         },
         live: true,

@@ -6,12 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use curfew_core::condition::Activation;
+use curfew_core::judge::activation_of;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{ListQuery, ProjectInfo};
 use curfew_proto::{convert, json, v1};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::errors::Refusal;
@@ -31,8 +32,11 @@ pub(crate) async fn me(
 ) -> Result<Json<Value>, Refusal> {
     Params::read(&uri, &[])?;
     let groups = groups(&app, &caller).await?;
+    let index = app.index.index().await?;
+    let may_approve = index.may_approve(&caller.person.email, &groups, &app.settings().rules);
     let capabilities = [
         ("request", true),
+        ("approve", may_approve),
         ("audit", standing::may_audit(&app, &caller.person).await?),
         ("operate", standing::is_operator(&app, &caller.person).await?),
     ];
@@ -192,17 +196,9 @@ fn entitlement_json(
         active_request: active.get(&key(offer)).map(|id| format!("requests/{id}")),
         ..v1::Entitlement::default()
     };
-    let (approval, why_not) = match offer.binding.activation {
-        Activation::SelfApproval => (v1::entitlement::Approval::Self_, None),
-        Activation::PeerApproval => {
-            (v1::entitlement::Approval::Peer, Some("a peer's approval is not offered yet"))
-        }
-    };
-    wire.set_approval(approval);
-    let mut value = json::to_json(&wire);
-    value["requestable"] = json!(why_not.is_none());
-    if let Some(why) = why_not {
-        value["why"] = json!(why);
-    }
-    value
+    wire.set_approval(match activation_of(offer.binding, &settings.rules) {
+        Activation::SelfApproval => v1::entitlement::Approval::Self_,
+        Activation::PeerApproval => v1::entitlement::Approval::Peer,
+    });
+    json::to_json(&wire)
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use curfew_core::entry::Verdict;
 use curfew_core::phase::Phase;
 use curfew_core::principal::{Email, Subject};
 use curfew_core::resource::Resource;
@@ -11,12 +12,13 @@ use curfew_ports::{ListQuery, RetryClass};
 use curfew_proto::{json, v1};
 use serde_json::Value;
 
+use crate::api::lists;
 use crate::auth::Caller;
 use crate::body::{JsonBody, idempotency_key};
 use crate::errors::{Reason, Refusal};
 use crate::params::{Params, bad_token, invalid};
 use crate::view::{self, Seen};
-use crate::{App, Shared, acts, filing, standing, timeline};
+use crate::{App, Shared, acts, decisions, filing, standing, timeline};
 
 /// `POST /v1/requests`
 pub(crate) async fn create(
@@ -73,9 +75,16 @@ pub(crate) async fn act(
     let seen = match verb {
         "withdraw" => acts::withdraw(&app, &caller, id, &reason()?).await?,
         "revoke" => acts::revoke(&app, &caller, id, &reason()?).await?,
-        "approve" | "deny" | "extend" | "closeReview" => {
+        "approve" | "deny" => {
+            let verdict = if verb == "approve" { Verdict::Approve } else { Verdict::Deny };
+            let body = json::from_json::<v1::DecisionBody>(&body.0)?;
+            decisions::decide(&app, &caller, id, verdict, &body).await?
+        }
+        "extend" | "closeReview" => {
             view::look(&app, &caller, id).await?;
-            let message = format!("`{verb}` is not offered yet: `withdraw` and `revoke` are.");
+            let message = format!(
+                "`{verb}` is not offered yet: `approve`, `deny`, `withdraw` and `revoke` are."
+            );
             return Err(Refusal::new(Reason::NotOffered, message));
         }
         _ => return Err(no_such_act()),
@@ -86,7 +95,7 @@ pub(crate) async fn act(
 fn no_such_act() -> Refusal {
     Refusal::new(
         Reason::RouteUnknown,
-        "There is no such act: post to `/v1/requests/{id}:withdraw` or `:revoke`.",
+        "There is no such act: post to `/v1/requests/{id}:approve`, `:deny`, `:withdraw` or `:revoke`.",
     )
 }
 
@@ -100,21 +109,27 @@ pub(crate) async fn list(
         Params::read(&uri, &["view", "phase", "resource", "requester", "pageSize", "pageToken"])?;
     let now = app.now();
     let (found, next_page_token) = match params.get("view").unwrap_or("mine") {
-        "mine" => page(&app, &params, Some(caller.subject())).await?,
+        "mine" => page(&app, &params, Only::Subject(caller.subject())).await?,
         "all" if standing::may_audit(&app, &caller.person).await? => {
-            page(&app, &params, None).await?
+            page(&app, &params, Only::Everything).await?
         }
         "all" => {
             let message =
                 "Only auditors and operators see everybody's requests: `view=mine` lists yours.";
             return Err(Refusal::new(Reason::NotAnAuditor, message));
         }
-        // Nobody's approval is asked for yet.
-        "inbox" => (Vec::new(), None),
+        "inbox" => inbox(&app, &caller, &params).await?,
         _ => return Err(invalid("view", "must be mine, inbox or all.")),
     };
     let requests = found.iter().map(|seen| seen.to_wire(now)).collect();
     Ok(Json(json::to_json(&v1::ListRequestsReply { requests, next_page_token })))
+}
+
+/// What a list is narrowed to, besides what its reader asks for.
+enum Only<'a> {
+    Subject(&'a str),
+    Phase(Phase),
+    Everything,
 }
 
 /// One page, newest first, of one person or of everybody.
@@ -124,14 +139,25 @@ pub(crate) async fn list(
 async fn page(
     app: &App,
     params: &Params,
-    only: Option<&str>,
+    only: Only<'_>,
 ) -> Result<(Vec<Seen>, Option<String>), Refusal> {
     let phase = params
         .parsed("phase", |text| Phase::parse(text).ok_or("must be a phase such as ACTIVE"))?;
+    let is_inbox = matches!(only, Only::Phase(_));
+    let (only, phase) = match only {
+        Only::Subject(subject) => (Some(subject), phase),
+        Only::Phase(wanted) if phase.is_none_or(|phase| phase == wanted) => (None, Some(wanted)),
+        // Nothing is in two phases.
+        Only::Phase(_) => return Ok((Vec::new(), None)),
+        Only::Everything => (None, phase),
+    };
     let resource = params.parsed("resource", Resource::parse)?;
     let requester = params.parsed("requester", Who::parse)?;
-    let subject = only.map(str::to_owned).or_else(|| requester.as_ref().and_then(Who::subject));
-    let by_resource = resource.as_ref().filter(|_| subject.is_none()).map(ToString::to_string);
+    // Where the phase is given, by that alone: pages over anything else would tell of requests that are not shown.
+    let asked = requester.as_ref().and_then(Who::subject).filter(|_| !is_inbox);
+    let subject = only.map(str::to_owned).or(asked);
+    let by_resource = resource.as_ref().filter(|_| subject.is_none() && !is_inbox);
+    let by_resource = by_resource.map(ToString::to_string);
     let by_phase = phase
         .filter(|_| subject.is_none() && by_resource.is_none())
         .map(|phase| phase.as_str().to_owned());
@@ -166,13 +192,36 @@ async fn page(
     Ok((seen, found.next_page_token))
 }
 
+/// Requests that wait for an approval which the caller may give, newest first. A page may hold fewer than asked for.
+///
+/// From the lists' index, which is a few seconds old: deciding judges live.
+pub(crate) async fn inbox(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+) -> Result<(Vec<Seen>, Option<String>), Refusal> {
+    let index = app.index.index().await?;
+    let groups = lists::groups(app, caller).await?;
+    let held = index.eligibilities(&caller.person.email, &groups);
+    let (mut waiting, next) = page(app, params, Only::Phase(Phase::AwaitingApproval)).await?;
+    waiting.retain(|seen| {
+        seen.spec().is_some_and(|filed| {
+            let spec = &filed.spec;
+            !decisions::is_self(caller, spec)
+                && decisions::is_chosen(caller, spec)
+                && spec.roles.iter().all(|role| held.contains(role.entitlement.as_str()))
+        })
+    });
+    Ok((waiting, next))
+}
+
 /// The newest requests of one person.
 pub(crate) async fn newest(
     app: &App,
     caller: &Caller,
     params: &Params,
 ) -> Result<(Vec<Seen>, Option<String>), Refusal> {
-    page(app, params, Some(caller.subject())).await
+    page(app, params, Only::Subject(caller.subject())).await
 }
 
 /// A person by address or by subject.

@@ -1,6 +1,7 @@
 //! The whole router over fakes of the ports, behind a real IAP verifier with a key server of its own.
 
 mod access;
+mod approvals;
 mod auth;
 mod bad_input;
 mod fakes;

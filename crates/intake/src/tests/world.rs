@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use curfew_core::entry::Level;
 use curfew_core::id::Installation;
-use curfew_core::judge::Rules;
+use curfew_core::judge::{PeerRules, Rules};
 use curfew_core::phase::Phase;
 use curfew_core::policy::{Binding, Condition, Policy};
 use curfew_core::principal::Email;
@@ -217,6 +217,7 @@ pub(super) fn status(phase: Phase) -> Status {
         grant: None,
         decide_by: None,
         steps_required: Some(0),
+        approved_by: Vec::new(),
         observed_entries: vec![],
     }
 }
@@ -327,6 +328,7 @@ fn settings() -> Settings {
             scope: Resource::parse(SCOPE).unwrap(),
             protected: [Resource::parse("projects/demo-curfew").unwrap()].into(),
             duration_max: TimeDelta::hours(2),
+            peers: PeerRules::default(),
             roles_max: 3,
         },
         operators: Team::parse(["group:platform@example.com"]).unwrap(),

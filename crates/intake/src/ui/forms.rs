@@ -4,18 +4,23 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::TimeDelta;
-use curfew_core::id::RequestId;
+use curfew_core::condition::Activation;
+use curfew_core::entry::Verdict;
+use curfew_core::id::{Digest, RequestId};
+use curfew_core::judge::activation_of;
+use curfew_core::phase::Phase;
+use curfew_proto::v1::DecisionBody;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Frame, render, show};
 use crate::auth::Caller;
 use crate::body::FormBody;
-use crate::errors::Refusal;
+use crate::errors::{Reason, Refusal};
 use crate::form_token::{self, FormRoute};
 use crate::offers::Offer;
 use crate::view::Seen;
-use crate::{App, Shared, acts, filing};
+use crate::{App, Shared, acts, decisions, filing};
 
 /// Durations that people choose from, minutes; those above the maximum are not shown.
 const DURATION_CHOICES: [i64; 10] = [1, 5, 15, 30, 60, 120, 240, 480, 720, 1_440];
@@ -32,6 +37,9 @@ pub(super) struct AskForm {
     pub(super) justification: String,
     pub(super) ticket: String,
     pub(super) hint: String,
+    /// Whether a peer must approve, and so may be chosen.
+    pub(super) needs_peer: bool,
+    pub(super) approvers: String,
 }
 
 pub(super) struct DurationChoice {
@@ -52,6 +60,9 @@ impl AskForm {
             justification: String::new(),
             ticket: String::new(),
             hint: app.settings().justification_hint.clone(),
+            needs_peer: activation_of(offer.binding, &app.settings().rules)
+                == Activation::PeerApproval,
+            approvers: String::new(),
         }
     }
 
@@ -67,6 +78,8 @@ impl AskForm {
             justification: sent.justification,
             ticket: sent.ticket,
             hint: app.settings().justification_hint.clone(),
+            needs_peer: sent.approvers.is_some(),
+            approvers: sent.approvers.unwrap_or_default(),
         }
     }
 }
@@ -101,6 +114,8 @@ pub(crate) struct AskFields {
     justification: String,
     #[serde(default)]
     ticket: String,
+    /// Addresses with commas, spaces or line ends between; there only where a peer must approve.
+    approvers: Option<String>,
 }
 
 #[derive(Template)]
@@ -130,6 +145,12 @@ pub(crate) async fn file(
     if !fields.ticket.is_empty() {
         body["ticket"] = json!(fields.ticket);
     }
+    let chosen = fields.approvers.as_deref().unwrap_or_default();
+    let chosen = chosen.split([',', ' ', '\r', '\n', '\t']).filter(|email| !email.is_empty());
+    let chosen: Vec<&str> = chosen.collect();
+    if !chosen.is_empty() {
+        body["chosenApprovers"] = json!(chosen);
+    }
     // The token's nonce as the key: sending the same form twice files one request.
     let key = format!("form-{nonce}");
     match filing::file(&app, &caller, body.to_string().as_bytes(), Some(&key)).await {
@@ -145,6 +166,84 @@ pub(crate) async fn file(
             Ok(response)
         }
     }
+}
+
+/// The forms by which a peer decides about what the page shows.
+pub(super) struct DecisionForm {
+    pub(super) digest: String,
+    pub(super) approve_token: String,
+    pub(super) deny_token: String,
+}
+
+/// The forms to decide about `seen`, if this person may and somebody's word is waited for.
+pub(super) async fn decision_form(
+    app: &App,
+    caller: &Caller,
+    seen: &Seen,
+) -> Result<Option<DecisionForm>, Refusal> {
+    let Some(filed) = seen.spec() else { return Ok(None) };
+    if seen.phase(app.now()) != Phase::AwaitingApproval
+        || !decisions::may_decide(app, caller, &filed.spec).await?
+    {
+        return Ok(None);
+    }
+    let digest = &filed.spec.digest;
+    Ok(Some(DecisionForm {
+        digest: digest.to_string(),
+        approve_token: form_token::issue(app, caller, FormRoute::Approve(seen.id(), digest)),
+        deny_token: form_token::issue(app, caller, FormRoute::Deny(seen.id(), digest)),
+    }))
+}
+
+/// The fields of [`DecisionForm`] as they are posted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionFields {
+    token: String,
+    digest: String,
+    #[serde(default)]
+    comment: String,
+}
+
+/// `POST /ui/requests/{id}/approve`
+pub(crate) async fn approve(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    form: FormBody<DecisionFields>,
+) -> Result<Response, Refusal> {
+    decide(&app, &caller, &id, Verdict::Approve, form.0).await
+}
+
+/// `POST /ui/requests/{id}/deny`
+pub(crate) async fn deny(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    form: FormBody<DecisionFields>,
+) -> Result<Response, Refusal> {
+    decide(&app, &caller, &id, Verdict::Deny, form.0).await
+}
+
+async fn decide(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    verdict: Verdict,
+    fields: DecisionFields,
+) -> Result<Response, Refusal> {
+    let id = RequestId::parse(id).map_err(|_| Refusal::not_found())?;
+    let shown = Digest::parse(&fields.digest)
+        .map_err(|error| Refusal::field(Reason::FieldInvalid, "digest", format!("{error}.")))?;
+    let route = match verdict {
+        Verdict::Approve => FormRoute::Approve(&id, &shown),
+        Verdict::Deny => FormRoute::Deny(&id, &shown),
+    };
+    form_token::check(app, caller, route, &fields.token)?;
+    let comment = Some(fields.comment.replace("\r\n", "\n"));
+    let body = DecisionBody { digest: fields.digest, comment, target: None };
+    decisions::decide(app, caller, id.as_str(), verdict, &body).await?;
+    Ok(to_request(&id))
 }
 
 /// A form that ends a request.
@@ -170,7 +269,8 @@ pub(super) fn ending_forms(
         button: "Withdraw",
         is_required: false,
     });
-    let revoke = is_operator.then(|| EndForm {
+    let may_revoke = is_operator || seen.was_approved_by(&caller.person);
+    let revoke = may_revoke.then(|| EndForm {
         verb: "revoke",
         token: form_token::issue(app, caller, FormRoute::Revoke(seen.id())),
         question: "Why do you revoke it?",

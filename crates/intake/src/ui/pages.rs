@@ -5,14 +5,14 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use curfew_core::condition::Activation;
 use curfew_core::phase::Phase;
+use curfew_core::principal::Email;
 
-use super::forms::{AskForm, EndForm, ending_forms};
+use super::forms::{AskForm, DecisionForm, EndForm, decision_form, ending_forms};
 use super::show::{self, PhaseBadge};
 use super::{Frame, render};
 use crate::api::lists::{self, Filter, OfferKey};
-use crate::api::requests::newest;
+use crate::api::requests::{inbox, newest};
 use crate::auth::Caller;
 use crate::errors::Refusal;
 use crate::offers::Offer;
@@ -52,8 +52,7 @@ struct Offered {
     condition: String,
     active: Option<String>,
     is_open: bool,
-    /// `None`: not yet requestable.
-    form: Option<AskForm>,
+    form: AskForm,
 }
 
 struct Row {
@@ -104,8 +103,7 @@ fn projects(
             condition: offer.condition.to_owned(),
             active: active.get(&lists::key(offer)).cloned(),
             is_open: is_only,
-            form: (offer.binding.activation == Activation::SelfApproval)
-                .then(|| AskForm::new(app, caller, format!("offer-{n}-{m}"), offer)),
+            form: AskForm::new(app, caller, format!("offer-{n}-{m}"), offer),
         });
         let resource = project.resource.to_string();
         let display_name = if project.display_name.is_empty() {
@@ -164,6 +162,31 @@ pub(crate) async fn mine(
 }
 
 #[derive(Template)]
+#[template(path = "approvals.html")]
+struct Approvals {
+    frame: Frame,
+    rows: Vec<Row>,
+    next: Option<String>,
+}
+
+/// `GET /approvals`
+pub(crate) async fn approvals(
+    State(app): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let params = Params::read(&uri, &["pageToken"])?;
+    let (seen, next) = inbox(&app, &caller, &params).await?;
+    let mut frame = Frame::new("To approve", "approvals", Some(&caller));
+    frame.refresh_s = Some(REFRESH_LATER_S);
+    Ok(render(&Approvals {
+        frame,
+        rows: rows(&seen, app.now()),
+        next: next.map(|token| format!("/approvals?pageToken={}", percent_encoded(&token))),
+    }))
+}
+
+#[derive(Template)]
 #[template(path = "request.html")]
 struct RequestPage {
     frame: Frame,
@@ -175,6 +198,7 @@ struct RequestPage {
     explanation: String,
     /// Percent of the access that is over.
     progress: Option<i64>,
+    decision: Option<DecisionForm>,
     ending: Vec<EndForm>,
     end_link: Option<&'static str>,
     conditions: Vec<Note>,
@@ -190,7 +214,8 @@ struct Note {
 struct Detail {
     name: &'static str,
     value: String,
-    is_code: bool,
+    /// How it is set: plain, `code` or `quote`.
+    class: &'static str,
 }
 
 struct EventLine {
@@ -220,7 +245,13 @@ pub(crate) async fn request(
     let is_ending = params.get("end").is_some();
     let end_link = forms.first().filter(|_| !is_ending).map(|form| form.button);
     let mut frame = Frame::new(roles(&seen), "", Some(&caller));
-    frame.refresh_s = refresh(seen.phase(now)).filter(|_| !is_ending);
+    // An outage takes away the form that gives access, not the page with those that end it.
+    let (decision, open_question) = match decision_form(&app, &caller, &seen).await {
+        Ok(form) => (form, None),
+        Err(refusal) => (None, Some(refusal.message)),
+    };
+    // Nothing reloads under what somebody writes.
+    frame.refresh_s = refresh(seen.phase(now)).filter(|_| !is_ending && decision.is_none());
     let (headline, explanation) = headline(&seen, now);
     Ok(render(&RequestPage {
         frame,
@@ -231,9 +262,10 @@ pub(crate) async fn request(
         headline,
         explanation,
         progress: progress(&seen, now),
+        decision,
         ending: if is_ending { forms } else { Vec::new() },
         end_link,
-        conditions: conditions(&seen),
+        conditions: conditions(&seen, open_question),
         details: details(&seen, now),
         events: timeline::timeline(&seen)
             .into_iter()
@@ -262,7 +294,7 @@ fn headline(seen: &Seen, now: DateTime<Utc>) -> (String, String) {
     let start = seen.spec().and_then(|filed| filed.spec.start_at);
     match seen.phase(now) {
         Phase::Pending => ("Waiting to be judged".into(), "Usually takes a second or two.".into()),
-        Phase::AwaitingApproval => ("Waiting for approval".into(), String::new()),
+        Phase::AwaitingApproval => ("Waiting for approval".into(), waiting_for(seen, now)),
         Phase::Scheduled => {
             let when =
                 start.map(|start| format!("{} ({})", show::relative(start, now), show::utc(start)));
@@ -282,6 +314,22 @@ fn headline(seen: &Seen, now: DateTime<Utc>) -> (String, String) {
     }
 }
 
+/// Whom to turn to, and until when.
+fn waiting_for(seen: &Seen, now: DateTime<Utc>) -> String {
+    let chosen = seen.spec().map(|filed| filed.spec.chosen_approvers.as_slice());
+    let chosen: Vec<&str> = chosen.unwrap_or_default().iter().map(Email::as_str).collect();
+    let who = if chosen.is_empty() {
+        "Anybody else who holds the same eligible role can approve it".to_owned()
+    } else {
+        format!("{} can approve it", chosen.join(" or "))
+    };
+    let until = seen.status().and_then(|status| status.decide_by);
+    until.map_or_else(
+        || format!("{who}."),
+        |until| format!("{who}, until {} ({}).", show::utc(until), show::relative(until, now)),
+    )
+}
+
 fn progress(seen: &Seen, now: DateTime<Utc>) -> Option<i64> {
     let grant = seen.grant().filter(|_| seen.phase(now) == Phase::Active)?;
     let whole = grant.expires_at.signed_duration_since(grant.starts_at).num_seconds();
@@ -289,7 +337,11 @@ fn progress(seen: &Seen, now: DateTime<Utc>) -> Option<i64> {
     over.checked_mul(100)?.checked_div(whole).map(|percent| percent.clamp(0, 100))
 }
 
-fn conditions(seen: &Seen) -> Vec<Note> {
+fn conditions(seen: &Seen, open_question: Option<String>) -> Vec<Note> {
+    let open_question = open_question.map(|message| Note {
+        title: "It could not be checked whether you may decide.".into(),
+        message,
+    });
     let rejected = seen.rejection().map(|rejection| Note {
         title: "Unverified.".into(),
         message: format!(
@@ -301,18 +353,21 @@ fn conditions(seen: &Seen) -> Vec<Note> {
         title: format!("{} ({}).", condition.kind, condition.reason),
         message: condition.message.clone(),
     });
-    rejected.into_iter().chain(noted).collect()
+    rejected.into_iter().chain(open_question).chain(noted).collect()
 }
 
 fn details(seen: &Seen, now: DateTime<Utc>) -> Vec<Detail> {
-    let text = |name, value: String| Detail { name, value, is_code: false };
-    let code = |name, value: String| Detail { name, value, is_code: true };
+    let text = |name, value: String| Detail { name, value, class: "" };
+    let code = |name, value: String| Detail { name, value, class: "code" };
     let mut details = Vec::new();
     if let Some(filed) = seen.spec() {
         let spec = &filed.spec;
-        details.push(text("Why", spec.justification.clone()));
+        // In the requester's words, set off so that they cannot pass for ours.
+        details.push(Detail { name: "Why", value: spec.justification.clone(), class: "quote" });
         details.extend(filed.ticket.clone().map(|ticket| text("Ticket", ticket)));
         details.push(text("Requester", spec.requester.email.to_string()));
+        let approved_by = seen.status().map(|status| status.approved_by.join(", "));
+        details.extend(approved_by.filter(|by| !by.is_empty()).map(|by| text("Approved by", by)));
         details.push(text(
             "Asked",
             format!(
@@ -322,8 +377,19 @@ fn details(seen: &Seen, now: DateTime<Utc>) -> Vec<Detail> {
             ),
         ));
         details.push(text("For", show::span(spec.duration)));
-        let limits = spec.roles.iter().filter(|role| !role.resource_condition.is_empty());
-        details.extend(limits.map(|role| code("Limited to", role.resource_condition.clone())));
+        if let Some(start) = spec.start_at {
+            let when = format!("{} ({})", show::utc(start), show::relative(start, now));
+            details.push(text("Starts", when));
+        }
+        details.extend(spec.roles.iter().map(|role| {
+            let condition = &role.resource_condition;
+            let limit = if condition.is_empty() {
+                "on all of it".into()
+            } else {
+                format!("where {condition}")
+            };
+            code("Role", format!("{}\n{limit}", role.role))
+        }));
         details.extend(spec.resource_names.iter().map(|name| code("Only", name.to_string())));
     }
     if let Some(grant) = seen.grant() {

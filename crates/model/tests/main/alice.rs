@@ -77,6 +77,7 @@ pub(crate) fn world(document: Document, sight: Sight) -> World {
     };
     let eligible = Basis {
         activation: Activation::SelfApproval,
+        decide_within: curfew_core::reconcile::SELF_ACTIVATION_WINDOW,
         carried: vec![Carried::NONE],
         rests_on: vec!["a rule".into()],
     };

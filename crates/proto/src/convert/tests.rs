@@ -93,20 +93,20 @@ fn any_status() -> impl Strategy<Value = Status> {
         proptest::collection::vec(condition, 0..3),
         proptest::option::of(grant),
         proptest::option::of(any_time()),
-        any::<Option<u32>>(),
+        any::<(Option<u32>, Vec<String>)>(),
         proptest::collection::vec(observed, 0..3),
     )
-        .prop_map(
-            |(phase, outcome, conditions, grant, decide_by, steps_required, observed_entries)| {
-                Status {
-                    phase,
-                    outcome,
-                    conditions,
-                    grant,
-                    decide_by,
-                    steps_required,
-                    observed_entries,
-                }
-            },
-        )
+        .prop_map(|(phase, outcome, conditions, grant, decide_by, steps, observed_entries)| {
+            let (steps_required, approved_by) = steps;
+            Status {
+                phase,
+                outcome,
+                conditions,
+                grant,
+                decide_by,
+                steps_required,
+                approved_by,
+                observed_entries,
+            }
+        })
 }

@@ -8,9 +8,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use curfew_controller::Operators;
 use curfew_core::entry::Level;
 use curfew_core::id::Installation;
-use curfew_core::judge::Rules;
+use curfew_core::judge::{PeerRules, Rules};
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
+use curfew_core::role::Role;
 use curfew_intake::BaseUrl;
 use curfew_trust::{IapConfig, KeyConfig, KeySet, PublicKey, Verb};
 
@@ -22,6 +23,12 @@ const ROLES_MAX: u32 = 10;
 
 /// The longest access that may be configured: beyond a day, access is no longer just in time.
 const DURATION_LIMIT: TimeDelta = TimeDelta::hours(24);
+
+/// The longest time for an approval: what nobody has decided within a week is asked anew.
+const APPROVAL_TIMEOUT_LIMIT: TimeDelta = TimeDelta::days(7);
+
+/// The most approvers that a requester may choose: every one is named in the signed request.
+const APPROVERS_LIMIT: usize = 50;
 
 /// What clients of Google's emulator show by themselves, and what it asks for.
 const EMULATOR_TOKEN: &str = "owner";
@@ -135,6 +142,7 @@ pub(super) fn check(
             protected: protected.collect::<Result<_, _>>()?,
             duration_max: eligible.max,
             roles_max: eligible.roles_max,
+            peers: eligible.peers,
         },
         base_url: BaseUrl::parse(&file.base_url)
             .map_err(|error| ConfigError::at("baseUrl", error.to_string()))?,
@@ -180,6 +188,7 @@ struct Eligible {
     max: TimeDelta,
     default: TimeDelta,
     roles_max: usize,
+    peers: PeerRules,
 }
 
 fn check_eligible(section: &EligibleSection) -> Result<Eligible, ConfigError> {
@@ -203,7 +212,60 @@ fn check_eligible(section: &EligibleSection) -> Result<Eligible, ConfigError> {
     if !(1..=ROLES_MAX).contains(&roles_max) {
         return Err(ConfigError::at("eligible.maxRoles", format!("must be 1 to {ROLES_MAX}")));
     }
-    Ok(Eligible { max, default, roles_max: usize::try_from(roles_max).unwrap_or(1) })
+    Ok(Eligible {
+        max,
+        default,
+        roles_max: usize::try_from(roles_max).unwrap_or(1),
+        peers: check_peers(section)?,
+    })
+}
+
+fn level(text: &str) -> Result<Level, &'static str> {
+    match text {
+        "SESSION" => Ok(Level::Session),
+        "WRITER" => Ok(Level::Writer),
+        _ => Err("must be SESSION or WRITER"),
+    }
+}
+
+fn check_peers(section: &EligibleSection) -> Result<PeerRules, ConfigError> {
+    let usual = PeerRules::default();
+    let decide_within = match &section.approval_timeout {
+        Some(text) => parse("eligible.approvalTimeout", text, curfew_proto::parse_duration)?,
+        None => usual.decide_within,
+    };
+    if !(TimeDelta::minutes(1)..=APPROVAL_TIMEOUT_LIMIT).contains(&decide_within) {
+        let message = "must be at least 1m and at most 168h";
+        return Err(ConfigError::at("eligible.approvalTimeout", message));
+    }
+    let count = |number: Option<u32>, usual| number.map_or(Ok(usual), usize::try_from);
+    let (chosen_min, chosen_max) = (
+        count(section.min_approvers, usual.chosen_min),
+        count(section.max_approvers, usual.chosen_max),
+    );
+    let (Ok(chosen_min), Ok(chosen_max)) = (chosen_min, chosen_max) else {
+        return Err(ConfigError::at("eligible.maxApprovers", "is too large"));
+    };
+    if chosen_min == 0 || chosen_min > chosen_max || chosen_max > APPROVERS_LIMIT {
+        let message =
+            format!("must be 1 to eligible.maxApprovers, which must be at most {APPROVERS_LIMIT}");
+        return Err(ConfigError::at("eligible.minApprovers", message));
+    }
+    let evidence = match &section.evidence {
+        Some(levels) => levels
+            .iter()
+            .enumerate()
+            .map(|(n, text)| parse(format!("eligible.evidence[{n}]"), text, level))
+            .collect::<Result<_, _>>()?,
+        None => usual.evidence,
+    };
+    let always_for = section
+        .approval_floor
+        .iter()
+        .enumerate()
+        .map(|(n, text)| parse(format!("eligible.approvalFloor[{n}]"), text, Role::parse))
+        .collect::<Result<_, _>>()?;
+    Ok(PeerRules { decide_within, chosen_min, chosen_max, evidence, always_for })
 }
 
 fn default_app(environment: &BTreeMap<String, String>) -> Result<SocketAddr, ConfigError> {
@@ -312,11 +374,7 @@ fn check_keys(sections: &[KeySection], folder: &Path) -> Result<KeySet, ConfigEr
 
 fn check_key(n: usize, section: &KeySection, folder: &Path) -> Result<KeyConfig, ConfigError> {
     let at = |name: &str| format!("keys[{n}].{name}");
-    let level = match section.level.as_str() {
-        "SESSION" => Level::Session,
-        "WRITER" => Level::Writer,
-        _ => return Err(ConfigError::at(at("level"), "must be SESSION or WRITER")),
-    };
+    let level = parse(at("level"), &section.level, level)?;
     let verb = |text: &String| {
         Verb::parse(text).ok_or_else(|| {
             ConfigError::at(

@@ -86,6 +86,12 @@ pub(super) struct EligibleSection {
     pub(super) max_duration: Option<String>,
     pub(super) default_duration: Option<String>,
     pub(super) max_roles: Option<u32>,
+    pub(super) approval_timeout: Option<String>,
+    pub(super) min_approvers: Option<u32>,
+    pub(super) max_approvers: Option<u32>,
+    pub(super) evidence: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) approval_floor: Vec<String>,
     pub(super) justification_hint: Option<String>,
 }
 

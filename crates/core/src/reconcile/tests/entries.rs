@@ -1,7 +1,7 @@
 //! What people do about a request, and how much of it is looked at.
 
 use super::{check, decide};
-use crate::entry::{Act, ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE};
+use crate::entry::{Act, ActKind, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, REFUSED_MAX};
 use crate::fact::{Counted, Fact};
 use crate::fixture::{Filed, at, failed, nonce, not_asked, request, world};
 use crate::request::Rejection;
@@ -90,14 +90,7 @@ fn an_entry_counts_once() {
 
 #[test]
 fn acts_that_are_not_offered_are_seen_and_do_nothing() {
-    let target = crate::id::Digest::of(b"spec");
     let acts = [
-        Act::Decide {
-            verdict: crate::entry::Verdict::Approve,
-            comment: String::new(),
-            target: target.clone(),
-        },
-        Act::Decide { verdict: crate::entry::Verdict::Deny, comment: String::new(), target },
         Act::Extend { duration: super::minutes(5), justification: String::new() },
         Act::CloseReview { findings: String::new() },
     ];
@@ -154,13 +147,13 @@ fn entries_of_an_ending_request_are_seen_and_change_nothing() {
 }
 
 #[test]
-fn decisions_and_forgeries_share_their_places() {
-    let filed = (0..2 * DECISIONS_MAX as u128).fold(bound(), |filed, n| match n % 2 {
+fn what_does_not_count_shares_its_places() {
+    let filed = (0..2 * REFUSED_MAX as u128).fold(bound(), |filed, n| match n % 2 {
         0 => filed.approved_by(n, "olga"),
         _ => filed.forged(n, Rejection::BadSignature),
     });
-    assert_eq!(n_seen(&filed, &world()), DECISIONS_MAX);
-    let full = (0..DECISIONS_MAX as u128)
+    assert_eq!(n_seen(&filed, &world()), REFUSED_MAX);
+    let full = (0..REFUSED_MAX as u128)
         .fold(bound(), |filed, n| filed.seen(n, Counted::No { why: "X".into() }));
     check(&full.clone().approved_by(1_000, "olga"), &world(), at("10:30:00"), "nothing");
     check(&full.forged(1_000, Rejection::BadSignature), &world(), at("10:30:00"), "nothing");
@@ -186,7 +179,7 @@ fn people_who_may_not_end_access_cannot_crowd_out_those_who_may() {
         };
         seen = seen.standing(n, NOBODY);
     }
-    assert_eq!(n_seen(&filed, &seen), DECISIONS_MAX + 1);
+    assert_eq!(n_seen(&filed, &seen), REFUSED_MAX + 1);
     let plan = decide(&filed, &seen, at("10:30:00"));
     assert!(super::text::decision(&plan).ends_with("OUTCOME REVOKED"));
 }

@@ -1,7 +1,7 @@
 //! From filing to the bindings in the policy.
 
 use super::{check, decide, minutes, ms, seconds};
-use crate::condition::{Activation, Carried, ResourceName, narrowing, read_granted};
+use crate::condition::{Carried, ResourceName, narrowing, read_granted};
 use crate::fact::{Fact, OutcomeReason};
 use crate::fixture::{ADMIN, VIEWER, at, failed, not_asked, request, world, yes};
 use crate::judge::Eligibility;
@@ -58,17 +58,6 @@ fn a_known_no_ends_the_request_before_the_grant_and_not_after() {
     );
     let bound = approved.granted().bound();
     check(&bound, &world().ineligible().holding(bound.live()), at("10:00:01"), "nothing");
-}
-
-#[test]
-fn what_a_peer_must_approve_is_never_activated_alone() {
-    let Eligibility::Yes(mut basis) = yes(1) else { unreachable!() };
-    basis.activation = Activation::PeerApproval;
-    let world = world().judging(Observed::Known(Eligibility::Yes(basis)));
-    for filed in [request(), request().eligible(), request().eligible().approved()] {
-        check(&filed, &world, at("10:00:01"), "nothing");
-    }
-    check(&request(), &world, at("10:15:00"), "OUTCOME APPROVAL_TIMED_OUT, ENDED NEVER_GRANTED");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic: it then fails")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at the variants that it is about")]
 
+mod approvals;
 mod deadlines;
 mod endings;
 mod entries;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::simulator::{Fate, Simulation, alter, plant};
 use crate::entry::ActKind;
-use crate::fixture::{ADMIN, Filed, VIEWER, at, failed, installation, ms, no, request, yes};
+use crate::fixture::{ADMIN, Filed, VIEWER, at, failed, installation, ms, no, request};
 use crate::phase::Phase;
 use crate::request::Rejection;
 use crate::world::Observed;
@@ -21,15 +21,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_request_comes_to_rest_once_faults_stop(filed in filed(), steps in prop::collection::vec(step(), 0..40)) {
-        let mut world = after(filed, &steps);
+    fn a_request_comes_to_rest_once_faults_stop(world in begun(), steps in prop::collection::vec(step(), 0..40)) {
+        let mut world = after(world.begin(), &steps);
         settle(&mut world);
         check_is_as_wanted(&mut world);
     }
 
     #[test]
-    fn appointments_alone_lead_to_the_end(filed in filed(), steps in prop::collection::vec(step(), 0..20), answers in any::<bool>()) {
-        let mut world = after(filed, &steps);
+    fn appointments_alone_lead_to_the_end(world in begun(), steps in prop::collection::vec(step(), 0..20), answers in any::<bool>()) {
+        let mut world = after(world.begin(), &steps);
         if !answers {
             world.eligibility = failed();
         }
@@ -50,7 +50,7 @@ proptest! {
         fates in prop::collection::vec(fate(), 1..6),
         late in prop::collection::vec(0_usize..4, 0..6),
     ) {
-        let mut world = after(request(), &early);
+        let mut world = after(Simulation::new(request()), &early);
         for fate in &fates {
             world.turn(*fate);
         }
@@ -94,6 +94,8 @@ pub(super) enum Step {
     /// A write that was held up arrives.
     Land(usize),
     Act(&'static str, ActKind),
+    Deny(&'static str),
+    PeersRemain(bool),
     Forge,
     Eligible,
     Ineligible,
@@ -111,8 +113,7 @@ pub(super) enum Step {
 }
 
 /// The world after these steps.
-pub(super) fn after(filed: Filed, steps: &[Step]) -> Simulation {
-    let mut world = Simulation::new(filed);
+pub(super) fn after(mut world: Simulation, steps: &[Step]) -> Simulation {
     for step in steps {
         take(&mut world, step);
     }
@@ -137,8 +138,10 @@ fn take(world: &mut Simulation, step: &Step) {
         }),
         Step::Land(which) => world.land_late(*which),
         Step::Act(actor, kind) => world.act(actor, *kind),
+        Step::Deny(actor) => world.deny(actor),
+        Step::PeersRemain(remain) => world.peers_remain = *remain,
         Step::Forge => world.forge(),
-        Step::Eligible => world.eligibility = Observed::Known(yes(n_roles(world))),
+        Step::Eligible => world.eligibility = Observed::Known(world.verdict()),
         Step::Ineligible => world.eligibility = Observed::Known(no()),
         Step::EligibilityFails => world.eligibility = failed(),
         Step::Operators { known } => world.operators_known = *known,
@@ -174,10 +177,6 @@ fn wait_until(
         let ahead = when(&grant) + around - world.now;
         world.wait(ahead.max(TimeDelta::zero()));
     }
-}
-
-fn n_roles(world: &Simulation) -> usize {
-    world.filed.request().spec.map_or(1, |spec| spec.roles.len())
 }
 
 /// Faults stop: what was held up never comes, and every call is answered. Within a few rounds there is nothing to do.
@@ -232,9 +231,27 @@ fn filed() -> impl Strategy<Value = Filed> {
     ]
 }
 
+/// A request, and whether a peer must approve it.
+#[derive(Debug, Clone)]
+struct Begun {
+    filed: Filed,
+    by_peers: bool,
+}
+
+impl Begun {
+    fn begin(self) -> Simulation {
+        if self.by_peers { Simulation::by_peers(self.filed) } else { Simulation::new(self.filed) }
+    }
+}
+
+fn begun() -> impl Strategy<Value = Begun> {
+    (filed(), any::<bool>()).prop_map(|(filed, by_peers)| Begun { filed, by_peers })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let kinds = prop::sample::select(vec![ActKind::Withdraw, ActKind::Revoke, ActKind::Decision]);
-    let actors = prop::sample::select(vec!["alice", "olga", "mallory"]);
+    let actors = prop::sample::select(vec!["alice", "bob", "carol", "olga", "mallory"]);
+    let deniers = prop::sample::select(vec!["alice", "bob", "mallory"]);
     let ends = prop::sample::select(vec![ActKind::Withdraw, ActKind::Revoke]);
     let edits = vec![Step::Remove, Step::RemoveOne, Step::Alter, Step::Plant, Step::Foreign];
     let answers = vec![
@@ -251,7 +268,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(fate, act, by_a_turn)| Step::Overtaken { fate, act, by_a_turn }),
         4 => (0_usize..3).prop_map(Step::Land),
         4 => time(),
-        3 => (actors, kinds).prop_map(|(actor, kind)| Step::Act(actor, kind)),
+        4 => (actors, kinds).prop_map(|(actor, kind)| Step::Act(actor, kind)),
+        1 => deniers.prop_map(Step::Deny),
+        1 => any::<bool>().prop_map(Step::PeersRemain),
         1 => Just(Step::Forge),
         3 => prop::sample::select(edits),
         2 => prop::sample::select(answers),

@@ -8,12 +8,15 @@ use crate::fixture::{at, request};
 
 /// Granted and bound, and everybody is well.
 fn bound() -> Simulation {
-    after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Well)])
+    after(Simulation::new(request()), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Well)])
 }
 
 #[test]
 fn an_addition_that_lands_after_a_revocation_is_kept_out_by_the_fence() {
-    let mut world = after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Late)]);
+    let mut world = after(
+        Simulation::new(request()),
+        &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Late)],
+    );
     world.act("olga", ActKind::Revoke);
     world.pass(false);
     assert!(!world.has("ENDED"), "a read that shows nothing proves nothing");
@@ -26,7 +29,10 @@ fn an_addition_that_lands_after_a_revocation_is_kept_out_by_the_fence() {
 
 #[test]
 fn an_addition_that_lands_before_the_fence_is_removed() {
-    let mut world = after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Late)]);
+    let mut world = after(
+        Simulation::new(request()),
+        &[Step::Pass { commit_lost: false }, Step::Turn(Fate::Late)],
+    );
     world.act("olga", ActKind::Revoke);
     world.pass(false);
     world.land_late(0);
@@ -36,8 +42,10 @@ fn an_addition_that_lands_before_the_fence_is_removed() {
 
 #[test]
 fn an_answer_to_a_write_from_before_the_outcome_does_not_end_the_request() {
-    let mut world =
-        after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::LateAndAnswered)]);
+    let mut world = after(
+        Simulation::new(request()),
+        &[Step::Pass { commit_lost: false }, Step::Turn(Fate::LateAndAnswered)],
+    );
     world.act("olga", ActKind::Revoke);
     world.pass(false);
     world.land_late(0);
@@ -61,8 +69,10 @@ fn a_turn_that_began_before_the_outcome_does_not_end_the_request_by_its_removal(
 
 #[test]
 fn a_binding_that_was_written_before_a_long_outage_is_kept_until_its_end() {
-    let mut world =
-        after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::ReplyLost)]);
+    let mut world = after(
+        Simulation::new(request()),
+        &[Step::Pass { commit_lost: false }, Step::Turn(Fate::ReplyLost)],
+    );
     world.wait(minutes(30));
     world.pass(false);
     assert!(!world.has("OUTCOME"), "nobody has looked at the policy yet");
@@ -75,8 +85,10 @@ fn a_binding_that_was_written_before_a_long_outage_is_kept_until_its_end() {
 
 #[test]
 fn a_grant_that_was_not_written_before_a_long_outage_is_not_written_after_it() {
-    let mut world =
-        after(request(), &[Step::Pass { commit_lost: false }, Step::Turn(Fate::WriteFails)]);
+    let mut world = after(
+        Simulation::new(request()),
+        &[Step::Pass { commit_lost: false }, Step::Turn(Fate::WriteFails)],
+    );
     world.wait(minutes(30));
     world.pass(false);
     world.turn(Fate::Well);

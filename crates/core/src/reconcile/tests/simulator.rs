@@ -12,7 +12,7 @@ use crate::apply::{GOOGLE_LIMITS, apply_edits};
 use crate::condition::read_granted;
 use crate::entry::ActKind;
 use crate::fact::{Fact, Grant, OwnedBinding};
-use crate::fixture::{Filed, at, failed, installation, nonce, not_asked, tag, yes};
+use crate::fixture::{Filed, at, failed, installation, nonce, not_asked, tag, yes, yes_by_peers};
 use crate::judge::Eligibility;
 use crate::observe::{Marks, ObservedBindings, observe};
 use crate::plan::{Plan, SetBindings};
@@ -57,14 +57,21 @@ pub(super) struct Simulation {
     pub(super) filed: Filed,
     pub(super) eligibility: Observed<Eligibility>,
     pub(super) operators_known: bool,
+    /// Whether peers must approve.
+    pub(super) by_peers: bool,
+    /// Whether those who are peers at first still are.
+    pub(super) peers_remain: bool,
     pub(super) policy: Policy,
     /// What was decided and done, for people.
     pub(super) story: Vec<String>,
     pending: Vec<Pending>,
     n_writes: u64,
     n_entries: u128,
-    operators: BTreeSet<u128>,
+    actors: BTreeMap<u128, (String, ActKind)>,
 }
+
+/// Who holds the same eligibility as the requester, at first.
+const PEERS: [&str; 2] = ["bob", "carol"];
 
 impl Simulation {
     pub(super) fn new(filed: Filed) -> Self {
@@ -83,13 +90,29 @@ impl Simulation {
                 .map_or(1, |spec| spec.roles.len()))),
             filed,
             operators_known: true,
+            by_peers: false,
+            peers_remain: true,
             policy,
             story: Vec::new(),
             pending: Vec::new(),
             n_writes: 0,
             n_entries: 0,
-            operators: BTreeSet::new(),
+            actors: BTreeMap::new(),
         }
+    }
+
+    /// The same, and a peer must approve.
+    pub(super) fn by_peers(filed: Filed) -> Self {
+        let mut world = Self::new(filed);
+        world.by_peers = true;
+        world.eligibility = Observed::Known(world.verdict());
+        world
+    }
+
+    /// That the requester is eligible.
+    pub(super) fn verdict(&self) -> Eligibility {
+        let n_roles = self.filed.request().spec.map_or(1, |spec| spec.roles.len());
+        if self.by_peers { yes_by_peers(n_roles) } else { yes(n_roles) }
     }
 
     /// Time goes by.
@@ -102,9 +125,7 @@ impl Simulation {
     pub(super) fn act(&mut self, actor: &str, kind: ActKind) {
         self.n_entries += 1;
         let n = self.n_entries;
-        if actor == "olga" {
-            self.operators.insert(n);
-        }
+        self.actors.insert(n, (actor.to_owned(), kind));
         let filed = self.filed.clone();
         self.filed = match kind {
             ActKind::Withdraw => filed.withdrawn_by(n, actor),
@@ -114,6 +135,14 @@ impl Simulation {
             }
         };
         self.tell(&format!("{actor} adds {}", kind.as_str()));
+    }
+
+    /// Somebody says no.
+    pub(super) fn deny(&mut self, actor: &str) {
+        self.n_entries += 1;
+        self.actors.insert(self.n_entries, (actor.to_owned(), ActKind::Decision));
+        self.filed = self.filed.clone().denied_by(self.n_entries, actor);
+        self.tell(&format!("{actor} denies"));
     }
 
     /// Somebody writes into the database what does not verify.
@@ -293,19 +322,29 @@ impl Simulation {
         answered: Option<Answered>,
         refused: Option<String>,
     ) -> Plan {
-        let standing = |n: u128| match (self.operators_known, self.operators.contains(&n)) {
-            (false, _) => Observed::Unknown(Unanswered::Failed("503".into())),
-            (true, true) => Observed::Known(Standing::Operator),
-            (true, false) => Observed::Known(Standing::None),
-        };
         let standing: BTreeMap<_, _> =
-            (1..=self.n_entries).map(|n| (nonce(n), standing(n))).collect();
+            (1..=self.n_entries).map(|n| (nonce(n), self.standing(n))).collect();
         let eligibility = self.eligibility.clone();
         let world = World { eligibility, standing, bindings, answered, refused };
         let plan = reconcile(&self.filed.request(), &world, self.now);
         self.check_plan(&plan, &world);
         self.tell_plan(&plan);
         plan
+    }
+
+    fn standing(&self, n: u128) -> Observed<Standing> {
+        if !self.operators_known {
+            return Observed::Unknown(Unanswered::Failed("503".into()));
+        }
+        Observed::Known(match self.actors.get(&n) {
+            Some((actor, ActKind::Decision)) if self.is_peer(actor) => Standing::Peer,
+            Some((actor, ActKind::Revoke)) if actor == "olga" => Standing::Operator,
+            _ => Standing::None,
+        })
+    }
+
+    fn is_peer(&self, actor: &str) -> bool {
+        self.peers_remain && PEERS.contains(&actor)
     }
 
     fn record(&mut self, plan: &Plan) {
@@ -376,18 +415,35 @@ impl Simulation {
             .iter()
             .find(|recorded| recorded.fact.kind() == "APPROVAL")
             .map(|recorded| recorded.at);
+        self.check_approval(plan);
         let start_at = self.filed.request().spec.unwrap().start_at;
         if let Some(approved_at) = approved_at {
             let from = start_at.map_or(approved_at, |start| start.max(approved_at));
             assert!(self.now < from + TimeDelta::minutes(15), "granted too late");
         } else {
-            assert!(self.now < at("10:15:00"), "approved too late");
+            let deadline = if self.by_peers { at("11:00:00") } else { at("10:15:00") };
+            assert!(self.now < deadline, "approved too late");
             assert!(
                 plan.facts.iter().any(|fact| fact.kind() == "APPROVAL"),
                 "granted without approval"
             );
         }
         assert!(start_at.is_none_or(|start| start <= self.now), "granted before its start");
+    }
+
+    /// What a peer must approve rests on somebody's approval who still is a peer, and whom nobody contradicts.
+    fn check_approval(&self, plan: &Plan) {
+        if !self.by_peers {
+            return;
+        }
+        let recorded = self.facts();
+        let nonces = recorded.iter().find_map(approval_of);
+        let nonces = nonces.or_else(|| plan.facts.iter().find_map(approval_of)).unwrap();
+        let by: Vec<_> = self.actors.iter().filter(|(n, _)| nonces.contains(&nonce(**n))).collect();
+        assert!(
+            by.iter().any(|(_, (actor, kind))| *kind == ActKind::Decision && self.is_peer(actor)),
+            "granted on the word of {by:?}"
+        );
     }
 
     fn check_ended(&self, plan: &Plan, world: &World) {
@@ -472,6 +528,13 @@ impl Simulation {
             let is_in_force = says.starts_at <= self.now && self.now < says.ends_at;
             assert!(!(self.has("ENDED") && is_in_force), "access after its end");
         }
+    }
+}
+
+fn approval_of<B>(fact: &Fact<B>) -> Option<&Vec<crate::id::Nonce>> {
+    match fact {
+        Fact::Approval { nonces, .. } => Some(nonces),
+        _ => None,
     }
 }
 

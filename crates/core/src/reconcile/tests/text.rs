@@ -31,11 +31,13 @@ pub(super) fn fact(fact: &DraftFact) -> String {
         Fact::Outcome(outcome) => format!("{kind} {}", outcome.reason.as_str()),
         Fact::Ended { how } => format!("{kind} {}", how.as_str()),
         Fact::Drift { kind: drift } => format!("{kind} {}", drift.as_str()),
-        Fact::Eligible(_)
-        | Fact::Approval { .. }
-        | Fact::Grant(_)
-        | Fact::Bound { .. }
-        | Fact::Unknown { .. } => kind.into(),
+        Fact::Approval { nonces, .. } => {
+            let nonces = nonces.iter().map(|nonce| nonce.as_str().trim_start_matches('0'));
+            std::iter::once(kind).chain(nonces).collect::<Vec<_>>().join(" ")
+        }
+        Fact::Eligible(_) | Fact::Grant(_) | Fact::Bound { .. } | Fact::Unknown { .. } => {
+            kind.into()
+        }
     }
 }
 
