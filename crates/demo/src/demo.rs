@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use curfew_cloudsim::{Clock, Cloud, FrontOptions, Latency, Options as CloudOptions};
 use curfew_server::{EmbeddedStore, Mode, Running, config, start};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub(crate) struct Demo {
     curfew: Curfew,
     around: Around,
     store: Option<EmbeddedStore>,
+    /// Keeps the ports of parts that are started again.
+    _held: Vec<TcpSocket>,
 }
 
 /// Intake and the controller.
@@ -114,7 +116,7 @@ impl Demo {
         if options.split {
             wait_until_ready(ports.intake_ops, &stop).await?;
         }
-        Ok(Self { curfew, around, store })
+        Ok(Self { curfew, around, store, _held: ports.held })
     }
 
     pub(crate) async fn wait(self) -> anyhow::Result<()> {

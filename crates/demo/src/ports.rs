@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::options::{Options, StoreKind};
 
@@ -22,6 +22,8 @@ pub(crate) struct Ports {
     /// Intake, with `--split`: it must be found again where it was.
     pub(crate) app: SocketAddr,
     pub(crate) store: SocketAddr,
+    /// Bound and not listening: while they are held, nobody is given these ports by chance.
+    pub(crate) held: Vec<TcpSocket>,
 }
 
 impl Ports {
@@ -30,13 +32,22 @@ impl Ports {
         let Options { listen, split, .. } = *options;
         let front = bind(listen, options.port, "--port").await?;
         let cloud = bind(listen, options.cloud_port, "--cloud-port").await?;
-        let ops = reserve(true, listen, options.ops_port, "--ops-port").await?;
-        let intake_ops =
-            reserve(split, listen, options.intake_ops_port, "--intake-ops-port").await?;
-        let app = reserve(split, LOOPBACK, 0, "--port").await?;
+        let mut held = Vec::new();
+        let mut reserve = |used: bool, address, port, flag| {
+            let address = SocketAddr::from((address, port));
+            if !used {
+                return Ok(address);
+            }
+            let (address, socket) = hold(address).map_err(|_| PortTaken(port, flag))?;
+            held.push(socket);
+            Ok(address)
+        };
+        let ops = reserve(true, listen, options.ops_port, "--ops-port")?;
+        let intake_ops = reserve(split, listen, options.intake_ops_port, "--intake-ops-port")?;
+        let app = reserve(split, LOOPBACK, 0, "--port")?;
         let embedded = options.store == StoreKind::Embedded;
-        let store = reserve(embedded, LOOPBACK, options.store_port, "--store-port").await?;
-        Ok(Self { front, cloud, ops, intake_ops, app, store })
+        let store = reserve(embedded, LOOPBACK, options.store_port, "--store-port")?;
+        Ok(Self { front, cloud, ops, intake_ops, app, store, held })
     }
 
     /// The flags with the ports that were chosen where 0 was asked for.
@@ -56,18 +67,13 @@ async fn bind(address: IpAddr, port: u16, flag: &'static str) -> Result<TcpListe
     TcpListener::bind(SocketAddr::from((address, port))).await.map_err(|_| PortTaken(port, flag))
 }
 
-/// The address, free at this moment if it is used at all. Its owner binds it again: this only finds out early, and
-/// chooses a port where 0 is asked for.
-async fn reserve(
-    used: bool,
-    address: IpAddr,
-    port: u16,
-    flag: &'static str,
-) -> Result<SocketAddr, PortTaken> {
-    let address = SocketAddr::from((address, port));
-    if !used {
-        return Ok(address);
-    }
-    let listener = bind(address.ip(), port, flag).await?;
-    listener.local_addr().map_err(|_| PortTaken(port, flag))
+/// Keeps an address for who will listen there, now and after each restart. Port 0 becomes one that is free.
+///
+/// Its owner can bind it all the same: the system lets two sockets have one address as long as both say that it may be
+/// used again and at most one listens.
+fn hold(address: SocketAddr) -> std::io::Result<(SocketAddr, TcpSocket)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok((socket.local_addr()?, socket))
 }

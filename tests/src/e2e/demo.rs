@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::eventually::eventually;
 use crate::store::raw::Raw;
@@ -66,15 +67,22 @@ struct Ports {
     ops: u16,
     intake_ops: u16,
     store: u16,
+    /// Bound and not listening: while they are held, nobody else is given these ports by chance.
+    _held: [TcpSocket; 5],
 }
 
 impl Ports {
     /// Those on which nobody listens now.
     fn free() -> Self {
-        let listeners = [(); 5].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let held = [(); 5].map(|()| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+            socket
+        });
         let [front, cloud, ops, intake_ops, store] =
-            listeners.map(|listener| listener.local_addr().unwrap().port());
-        Self { front, cloud, ops, intake_ops, store }
+            held.each_ref().map(|socket| socket.local_addr().unwrap().port());
+        Self { front, cloud, ops, intake_ops, store, _held: held }
     }
 }
 
@@ -118,7 +126,7 @@ impl Demo {
     pub(crate) async fn restart(&mut self) {
         self.kill();
         eventually("its parts are gone", SOON, async || self.is_gone().then_some(())).await;
-        let Ports { front, cloud, ops, intake_ops, store } = self.ports;
+        let Ports { front, cloud, ops, intake_ops, store, .. } = self.ports;
         let mut command = Command::new(binary("curfew-demo"));
         for (flag, port) in [
             ("--port", front),

@@ -31,6 +31,7 @@ async fn each_account_uses_exactly_the_permissions_that_its_file_lists() {
     look_at_every_list(&demo).await;
     refuse_what_is_not_offered(&demo).await;
     grant_and_end_early(&demo).await;
+    grant_with_a_peer(&demo).await;
     meet_conflict_drift_and_a_new_controller(&demo).await;
     let reason = demo.until("alice", &until_its_end, "ENDED", NATURAL_END).await;
     assert_eq!(reason, "DURATION_ELAPSED");
@@ -224,7 +225,7 @@ async fn refuse_what_is_not_offered(demo: &Demo) {
     for (person, resource, role) in [
         ("alice", WEB, "roles/storage.admin"),
         ("dave", WEB, "roles/compute.viewer"),
-        ("alice", "projects/demo-prod", "roles/compute.instanceAdmin.v1"),
+        ("carol", "projects/demo-prod", "roles/compute.instanceAdmin.v1"),
         ("olga", "projects/demo-curfew", "roles/datastore.user"),
         ("bob", "folders/200000000001", "roles/logging.admin"),
         ("bob", "organizations/100000000001", "roles/logging.admin"),
@@ -253,6 +254,28 @@ async fn grant_and_end_early(demo: &Demo) {
         demo.get(person, &format!("/v1/requests/{id}/events")).await;
         demo.end(by, &id, verb).await;
         demo.until(person, &id, "ENDED", SOON).await;
+    }
+}
+
+/// Alone, a request waits; the approver's standing is asked of the cloud by intake and by the controller.
+async fn grant_with_a_peer(demo: &Demo) {
+    let mut body = viewer();
+    body["resource"] = "projects/demo-prod".into();
+    body["roles"] = json!([{"role": "roles/compute.instanceAdmin.v1"}]);
+    body["chosenApprovers"] = json!(["bob@example.com"]);
+    for (verb, phase) in [("approve", "ACTIVE"), ("deny", "ENDED")] {
+        let id = demo.file("alice", &body).await;
+        demo.until("alice", &id, "AWAITING_APPROVAL", SOON).await;
+        demo.get("bob", "/v1/requests?view=inbox").await;
+        let digest = demo.get("bob", &format!("/v1/requests/{id}")).await["digest"].clone();
+        let (path, decision) = (format!("/v1/requests/{id}:{verb}"), json!({"digest": digest}));
+        let answer = demo.call("bob", Method::POST, &path, Some(&decision)).await.unwrap();
+        assert_eq!(answer.0, 200, "{verb}: {}", answer.1);
+        demo.until("alice", &id, phase, SOON).await;
+        if phase == "ACTIVE" {
+            demo.end("bob", &id, "revoke").await;
+            demo.until("alice", &id, "ENDED", SOON).await;
+        }
     }
 }
 

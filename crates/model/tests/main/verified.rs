@@ -29,7 +29,7 @@ fn one_controller_on_two_requests_settles() {
 }
 
 #[test]
-fn larger_bounds_are_safe_too() {
+fn one_fault_fewer_is_safe_too_and_on_demand_larger_bounds() {
     if std::env::var_os(BOUNDS).is_none_or(|bounds| bounds != "large") {
         assert_eq!(verify(real(2, 1, 1)), 316_952);
         return;

@@ -20,6 +20,13 @@ pub(super) fn clippy(workspace: &Workspace) -> Result<Report> {
     )
 }
 
+/// The simulator with bugs to plant, which no other build compiles.
+pub(super) fn clippy_with_bugs(workspace: &Workspace) -> Result<Report> {
+    let planted = ["-p", "curfew-sim", "--features", "planted-bugs", "--all-targets"];
+    let rest = ["--quiet", "--locked", "--", "-D", "warnings"];
+    passes(workspace, &[&["clippy"], &planted[..], &rest].concat())
+}
+
 /// Compiles one package by itself: a build of the whole workspace lends it the features that its neighbours ask for.
 pub(super) fn builds_alone(workspace: &Workspace, package: &str) -> Result<Report> {
     passes(workspace, &["check", "--quiet", "--color", "never", "--locked", "--package", package])

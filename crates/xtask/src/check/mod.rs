@@ -76,6 +76,7 @@ const CHECKS: &[Check] = &[
         run: |workspace| commands::builds_alone(workspace, "curfew-intake"),
     },
     Check { name: "clippy", depth: Depth::Full, run: commands::clippy },
+    Check { name: "clippy, bugs planted", depth: Depth::Full, run: commands::clippy_with_bugs },
 ];
 
 /// Runs every check of the depth, one line each with the details under it; true if all hold.

@@ -78,7 +78,7 @@ fn everything(workspace: &Workspace, ci: bool, summary: &mut Summary) -> Result<
         summary.step("doc tests", || runner.doc_tests())?;
         summary.step("tests", || process::succeeds(&mut runner.tests()))?;
         summary.step("simulation", || sim::run(workspace, &[]))?;
-        summary.step("planted bugs", || sim::run(workspace, &["--bugs"]))?;
+        summary.step("planted bugs", || sim::hunt(workspace))?;
         let python = python::run(workspace, &tools, &runner.environment, summary)?;
         clients::run(workspace, &binaries()?, python.as_deref(), node.as_deref(), summary)?;
     }
