@@ -127,7 +127,7 @@ async fn what_is_not_ours_is_the_same_before_and_after_every_write(shape: Shape)
     let mut policy = demo.policy("projects/demo-data").await;
     policy["futureField"] =
         json!({"n": 12_345_678_901_234_567_890_u64, "nested": [1, {"x": null}]});
-    policy["bindings"][0]["futureBindingField"] = json!("kept");
+    policy["bindings"][0]["futureField"] = json!("kept");
     let body = json!({"policy": policy, "updateMask": "bindings,etag,futureField"});
     demo.cloud(reqwest::Method::POST, "/v3/projects/demo-data:setIamPolicy", Some(&body)).await;
     let before = demo.foreign("projects/demo-data").await;

@@ -1,5 +1,8 @@
 //! Documents that somebody writes straight into the store.
 
+use std::collections::BTreeMap;
+
+use curfew_core::id::Digest;
 use gcloud_sdk::google::firestore::v1::Value as Stored;
 use gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ in_both_shapes! {
     what_nobody_offers_is_refused_and_not_stored,
     a_request_without_a_true_envelope_is_never_granted,
     a_forged_grant_has_no_effect,
+    a_well_formed_grant_with_a_false_mac_has_no_effect,
 }
 
 async fn what_nobody_offers_is_refused_and_not_stored(shape: Shape) {
@@ -115,6 +119,76 @@ async fn a_forged_grant_has_no_effect(shape: Shape) {
             .can("user:alice@example.com", "roles/compute.viewer", "projects/demo-web", None)
             .await
     );
+}
+
+async fn a_well_formed_grant_with_a_false_mac_has_no_effect(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
+    let store = demo.store().await;
+    let granted = demo.file("alice", &viewer()).await;
+    demo.until("alice", &granted, "ACTIVE", SOON).await;
+    let mut body = viewer();
+    let tomorrow = now() + chrono::TimeDelta::days(1);
+    body["startAt"] = tomorrow.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
+    let id = demo.file("alice", &body).await;
+    demo.until("alice", &id, "SCHEDULED", SOON).await;
+
+    // What the controller itself would write, but for the mac: after the true facts, chained to the last of them.
+    let grant = facts(&store, &granted).await.into_iter().find(|fact| fact["kind"] == "GRANT");
+    let payload = grant.unwrap()["payload"].as_str().unwrap().replace(&granted, &id);
+    let stands = facts(&store, &id).await;
+    let last = stands.last().unwrap();
+    let covered: BTreeMap<&str, Value> = ["n", "kind", "at", "payload", "prev"]
+        .map(|name| (name, last[name].clone()))
+        .into_iter()
+        .chain([("installation", json!("demo")), ("requestId", json!(id))])
+        .collect();
+    let input = format!("curfew/v1/fact\n{}", serde_json::to_string(&covered).unwrap());
+    let forged = map([
+        ("n", integer(i64::try_from(stands.len()).unwrap())),
+        ("kind", text("GRANT")),
+        ("at", text(last["at"].as_str().unwrap())),
+        ("payload", text(&payload)),
+        ("prev", text(Digest::of(input.as_bytes()).as_str())),
+        ("mac", text(&"0".repeat(64))),
+    ]);
+    let path = format!("requests/{id}");
+    let mut document = store.get(&path).await.unwrap();
+    let Some(ValueType::ArrayValue(all)) =
+        &mut document.fields.get_mut("facts").unwrap().value_type
+    else {
+        panic!("no facts")
+    };
+    all.values.push(forged);
+    store.put(document).await;
+
+    let counted = async || {
+        let line = "curfew_forgery_rejections_total{reason=\"FORGED_FACTS\"} 1";
+        demo.metrics().await.contains(line).then_some(())
+    };
+    eventually("the forgery is counted", SOON, counted).await;
+    demo.end("alice", &id, "withdraw").await;
+    assert_eq!(demo.until("alice", &id, "ENDED", SOON).await, "WITHDRAWN");
+    assert_eq!(demo.bindings("projects/demo-web", &id).await, Vec::<Value>::new());
+    let kinds: Vec<Value> =
+        facts(&store, &id).await.iter().map(|fact| fact["kind"].clone()).collect();
+    assert!(!kinds.contains(&json!("GRANT")), "the forged fact is cut off: {kinds:?}");
+}
+
+/// The stored facts, oldest first.
+async fn facts(store: &Raw, id: &str) -> Vec<Value> {
+    let document = store.get(&format!("requests/{id}")).await.unwrap();
+    let Some(ValueType::ArrayValue(all)) = &document.fields["facts"].value_type else {
+        panic!("{document:?}")
+    };
+    let fact = |value: &Stored| {
+        let Some(ValueType::MapValue(fact)) = &value.value_type else { panic!("{value:?}") };
+        let plain = |value: &Stored| match &value.value_type {
+            Some(ValueType::IntegerValue(number)) => json!(number),
+            _ => json!(string(value)),
+        };
+        fact.fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+    };
+    all.values.iter().map(fact).collect()
 }
 
 #[derive(Clone)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use rand::RngExt as _;
 use reqwest::Method;
 use serde_json::json;
@@ -77,9 +79,15 @@ async fn nothing_is_lost_and_nothing_doubled_when_a_process_is_killed_under_load
     for round in 0..N_KILLS {
         let moment = Duration::from_millis(rand::rng().random_range(5..400));
         let people = (0..10).map(|n| round * 10 + n);
-        let filing = futures_util::future::join_all(people.map(|n| file(&demo, n)));
-        let answers = tokio::time::timeout(moment, filing).await.unwrap_or_default();
-        filed.extend(answers.into_iter().flatten());
+        let mut filing: FuturesUnordered<_> = people.map(|n| file(&demo, n)).collect();
+        // Every answer that comes before the kill is one that must be kept.
+        let listening = async {
+            while let Some(answer) = filing.next().await {
+                filed.extend(answer.map(|answer| (answer.id, answer.place)));
+            }
+        };
+        drop(tokio::time::timeout(moment, listening).await);
+        drop(filing);
         match victim(shape, round) {
             Some(part) => demo.kill_part(part).await,
             None => demo.restart().await,
@@ -87,9 +95,14 @@ async fn nothing_is_lost_and_nothing_doubled_when_a_process_is_killed_under_load
     }
     // Asking again with the same key gives every person the one request, whether its answer arrived or not.
     for n in 0..N_PEOPLE {
-        let (id, place) = file(&demo, n).await.unwrap();
-        assert!(filed.get(&id).is_none_or(|known| *known == place), "two people share {id}");
-        filed.insert(id, place);
+        let Answer { status, id, place } = file(&demo, n).await.unwrap();
+        if let Some(known) = filed.insert(id.clone(), place) {
+            assert_eq!(
+                (status, known),
+                (200, place),
+                "{id} was acknowledged, and is lost or another's"
+            );
+        }
     }
     assert_eq!(filed.len(), N_PEOPLE);
 
@@ -121,8 +134,17 @@ fn victim(shape: Shape, round: usize) -> Option<Part> {
     }
 }
 
+/// That a request is filed.
+struct Answer {
+    /// 201 if it is new, 200 if it was there.
+    status: u16,
+    id: String,
+    /// Person and project.
+    place: (usize, usize),
+}
+
 /// Files one person's request under a key of its own; `None` if no answer came.
-async fn file(demo: &Demo, person: usize) -> Option<(String, (usize, usize))> {
+async fn file(demo: &Demo, person: usize) -> Option<Answer> {
     let project = person % N_PROJECTS;
     let body = json!({
         "resource": format!("projects/project-{project}"),
@@ -134,5 +156,6 @@ async fn file(demo: &Demo, person: usize) -> Option<(String, (usize, usize))> {
         .call_with_key(&format!("p{person}"), Method::POST, "/v1/requests", &body, "the-one")
         .await?;
     let name = reply["name"].as_str().filter(|_| status == 200 || status == 201)?;
-    Some((name.trim_start_matches("requests/").to_owned(), (person, project)))
+    let id = name.trim_start_matches("requests/").to_owned();
+    Some(Answer { status, id, place: (person, project) })
 }
