@@ -127,12 +127,7 @@ impl Lookups {
         rules: &judge::Rules,
     ) -> Result<(Vec<Resource>, Vec<EligibleBinding>), PortError> {
         let ancestry = self.ancestry(&spec.resource).await?;
-        // Bindings above the scope are not ours to look at.
-        let within = ancestry
-            .iter()
-            .position(|node| *node == rules.scope)
-            .map_or(0, |at| at.saturating_add(1));
-        let nodes = ancestry.iter().take(within);
+        let nodes = judge::within_scope(&ancestry, rules).iter();
         let offered = try_join_all(nodes.map(|node| self.offers(node))).await?;
         let offered = offered.iter().flat_map(|offers| offers.iter().cloned()).collect();
         Ok((ancestry, offered))

@@ -475,7 +475,7 @@ fn holds(
     evidence: &Evidence,
     rules: &Rules,
 ) -> Observed<bool> {
-    let within_scope = within_scope(evidence, rules);
+    let within_scope = within_scope(&evidence.ancestry, rules);
     let mut unanswered = None;
     for binding in candidates(requested, &evidence.offered) {
         if !within_scope.contains(&binding.node) {
@@ -490,14 +490,12 @@ fn holds(
     unanswered.map_or(Observed::Known(false), Observed::Unknown)
 }
 
-/// The nodes whose bindings count: the resource and what lies above it, up to the scope and not beyond.
-fn within_scope<'a>(evidence: &'a Evidence, rules: &Rules) -> &'a [Resource] {
-    let end = evidence
-        .ancestry
-        .iter()
-        .position(|node| *node == rules.scope)
-        .map_or(0, |at| at.saturating_add(1));
-    evidence.ancestry.get(..end).unwrap_or_default()
+/// The nodes of an ancestry (the resource first) whose bindings count: up to the scope and not beyond; none where the
+/// resource lies outside of it.
+pub fn within_scope<'a>(ancestry: &'a [Resource], rules: &Rules) -> &'a [Resource] {
+    let end =
+        ancestry.iter().position(|node| *node == rules.scope).map_or(0, |at| at.saturating_add(1));
+    ancestry.get(..end).unwrap_or_default()
 }
 
 fn role_is_offered<'a>(
@@ -507,7 +505,7 @@ fn role_is_offered<'a>(
     rules: &Rules,
 ) -> Result<&'a EligibleBinding, Stop> {
     let mut unanswered = None;
-    let within_scope = within_scope(evidence, rules);
+    let within_scope = within_scope(&evidence.ancestry, rules);
     for binding in candidates(requested, &evidence.offered) {
         if !within_scope.contains(&binding.node)
             || binding.carried.to_string() != requested.resource_condition

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_core::condition::Activation;
 use curfew_core::eligible::{EligibleBinding, offers};
-use curfew_core::judge::{Eligibility, Evidence, Rules, judge};
+use curfew_core::judge::{Eligibility, Evidence, Rules, judge, within_scope};
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::permissions_hash;
@@ -107,9 +107,7 @@ async fn offered(
     ancestry: &[Resource],
     rules: &Rules,
 ) -> Result<Vec<EligibleBinding>, PortError> {
-    let within =
-        ancestry.iter().position(|node| *node == rules.scope).map_or(0, |at| at.saturating_add(1));
-    let nodes = ancestry.iter().take(within);
+    let nodes = within_scope(ancestry, rules).iter();
     let asked = nodes.map(|node| async move {
         Ok::<_, PortError>(offers(node, &catalog.policy(node).await?).eligible)
     });

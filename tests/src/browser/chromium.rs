@@ -1,9 +1,9 @@
 //! Chromium behind its driver, one of each for every test.
 
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::wd::Capabilities;
@@ -55,15 +55,15 @@ impl Browser {
         let driver_path = PathBuf::from(told("CURFEW_TEST_CHROMEDRIVER")?);
         let chromium = told("CURFEW_TEST_CHROMIUM")?;
         let profile = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let driver = Command::new(driver_path)
-            .arg(format!("--port={port}"))
+        let mut driver = Command::new(driver_path)
+            .arg("--port=0")
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let port = told_port(driver.stdout.take().unwrap());
         let at = format!("http://127.0.0.1:{port}");
         let wanted = capabilities(&chromium, profile.path().to_str().unwrap(), screen);
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -155,6 +155,14 @@ fn capabilities(chromium: &str, profile: &str, screen: Screen) -> Capabilities {
     [("goog:chromeOptions".to_owned(), options)].into_iter().collect()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// The port that the driver has chosen, as it says when it listens there. What else it says is read to its end, so that it
+/// never waits for a reader.
+fn told_port(output: ChildStdout) -> u16 {
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        let (_, rest) = line.split_once("started successfully on port ")?;
+        rest.trim_end_matches('.').parse().ok()
+    });
+    std::thread::spawn(move || lines.for_each(drop));
+    port.expect("the driver says where it listens")
 }

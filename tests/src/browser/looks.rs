@@ -31,6 +31,11 @@ async fn every_page_can_be_read_by_everybody_in_light_and_dark_on_desk_and_phone
     let ended = demo.file("alice", &viewer()).await;
     demo.end("alice", &ended, "withdraw").await;
     demo.until("alice", &ended, "ENDED", SOON).await;
+    let mut body = viewer();
+    body["resource"] = "projects/demo-prod".into();
+    body["roles"] = serde_json::json!([{"role": "roles/compute.instanceAdmin.v1"}]);
+    let waiting = demo.file("alice", &body).await;
+    demo.until("alice", &waiting, "AWAITING_APPROVAL", SOON).await;
     let paths = [
         "/".to_owned(),
         "/?query=nothing-like-it".to_owned(),
@@ -42,6 +47,8 @@ async fn every_page_can_be_read_by_everybody_in_light_and_dark_on_desk_and_phone
     ];
     let mut urls: Vec<String> =
         paths.iter().map(|path| demo.front("alice.localhost", path)).collect();
+    urls.push(demo.front("bob.localhost", "/approvals"));
+    urls.push(demo.front("bob.localhost", &format!("/requests/{waiting}")));
     urls.push(demo.front("localhost", "/_demo/"));
     urls.push(format!("{}/", demo.cloud_url()));
     for screen in Screen::ALL {
