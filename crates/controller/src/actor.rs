@@ -1,7 +1,8 @@
 //! One actor per resource whose policy has to be looked at. Its mailbox holds request ids, not edits: while a turn is
 //! in flight arriving ids wait, and the next turn takes them all (group commit, with no delay when idle).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ const UNANSWERED_WATCH: Duration = Duration::from_mins(5);
 pub(crate) struct Actors {
     mailboxes: Mutex<BTreeMap<Resource, Mailbox>>,
     tasks: TaskTracker,
+    are_registered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -40,17 +42,26 @@ struct Mailbox {
     is_running: bool,
     conflicts: u32,
     failures: u32,
-    read_at: Option<Duration>,
     /// Writes whose end is not known or not recorded, with the etag that each is conditional on.
     unanswered: BTreeMap<WriteId, String>,
     watch_until: Option<Duration>,
+    /// Whether this installation has ever written the policy.
+    is_written: bool,
+    /// When this process last looked at every request that the policy's titles name.
+    swept_at: Option<Duration>,
+    /// The requests of which it held bindings then.
+    holding: BTreeSet<RequestId>,
     /// Fences that were refused, with the policy's etag then: not tried again on the very same policy.
     refused_fences: BTreeMap<RequestId, String>,
 }
 
 impl Actors {
     pub(crate) fn new() -> Self {
-        Self { mailboxes: Mutex::default(), tasks: TaskTracker::new() }
+        Self {
+            mailboxes: Mutex::default(),
+            tasks: TaskTracker::new(),
+            are_registered: AtomicBool::new(false),
+        }
     }
 
     /// Puts ids into the resource's mailbox and wakes its actor.
@@ -70,12 +81,60 @@ impl Actors {
     pub(crate) fn register(&self, record: ResourceRecord) {
         let mut all = self.lock();
         let mailbox = all.entry(record.resource).or_default();
+        mailbox.is_written = true;
         mailbox
             .unanswered
             .extend(record.intents.into_iter().map(|(write, intent)| (write, intent.etag)));
     }
 
-    /// Resources that are due for a read.
+    /// Every resource that the store knows of has been registered.
+    pub(crate) fn all_registered(&self) {
+        self.are_registered.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a policy is written.
+    pub(crate) fn written(&self, resource: &Resource) {
+        self.lock().entry(resource.clone()).or_default().is_written = true;
+    }
+
+    /// Notes of which requests a policy holds bindings; if everything that its titles name was looked at (`swept_at`), of
+    /// no others.
+    pub(crate) fn looked<'a>(
+        &self,
+        resource: &Resource,
+        swept_at: Option<Duration>,
+        looked_at: impl Iterator<Item = (&'a RequestId, bool)>,
+    ) {
+        let mut all = self.lock();
+        let mailbox = all.entry(resource.clone()).or_default();
+        if swept_at.is_some() {
+            mailbox.swept_at = swept_at;
+            mailbox.holding.clear();
+        }
+        for (id, holds) in looked_at {
+            if holds {
+                mailbox.holding.insert(id.clone());
+            } else {
+                mailbox.holding.remove(id);
+            }
+        }
+    }
+
+    /// Where bindings of a request were last seen; and which policy of ours was not looked at yet, if there is one.
+    pub(crate) fn holding(&self, id: &RequestId) -> (BTreeSet<Resource>, Option<String>) {
+        let all = self.lock();
+        let holding = all.iter().filter(|(_, mailbox)| mailbox.holding.contains(id));
+        let found = holding.map(|(resource, _)| resource.clone()).collect();
+        if !self.are_registered.load(Ordering::Relaxed) {
+            return (found, Some("the resources that were written are not known yet".into()));
+        }
+        let mut unread =
+            all.iter().filter(|(_, mailbox)| mailbox.is_written && mailbox.swept_at.is_none());
+        let unread = unread.next().map(|(resource, _)| format!("{resource} was not looked at yet"));
+        (found, unread)
+    }
+
+    /// Resources that are due for a look at everything that their titles name.
     pub(crate) fn due<V>(
         &self,
         now: Duration,
@@ -99,7 +158,7 @@ impl Actors {
             all.entry(resource.clone()).or_default();
         }
         let is_due = |resource: &Resource, mailbox: &Mailbox| {
-            mailbox.read_at.is_none_or(|at| now.saturating_sub(at) >= interval(resource, mailbox))
+            mailbox.swept_at.is_none_or(|at| now.saturating_sub(at) >= interval(resource, mailbox))
         };
         all.iter()
             .filter(|(resource, mailbox)| is_due(resource, mailbox))
@@ -107,7 +166,7 @@ impl Actors {
             .collect()
     }
 
-    /// Notes a read of the policy; gives the writes that it shows to be over, with their etags.
+    /// Notes a read of the policy at `now`; gives the writes that it shows to be over, with their etags.
     pub(crate) fn was_read(
         &self,
         resource: &Resource,
@@ -116,7 +175,6 @@ impl Actors {
     ) -> BTreeMap<WriteId, String> {
         let mut all = self.lock();
         let mailbox = all.entry(resource.clone()).or_default();
-        mailbox.read_at = Some(now);
         mailbox.failures = 0;
         // A write that is conditional on another etag can no longer land.
         let over: BTreeMap<WriteId, String> = mailbox

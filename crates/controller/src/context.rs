@@ -15,6 +15,7 @@ use crate::gather::Lookups;
 use crate::ledger::Noted;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::record::Mended;
 use crate::settings::Settings;
 use crate::view::View;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,7 @@ pub(crate) struct Context {
     pub(crate) lookups: Lookups,
     pub(crate) actors: Actors,
     pub(crate) noted: Noted,
+    pub(crate) mended: Mended,
     pub(crate) stop: CancellationToken,
     has_synced: AtomicBool,
     compared: Mutex<Option<Compared>>,
@@ -97,6 +99,7 @@ impl Context {
             lookups: Lookups::new(ports.clone()),
             actors: Actors::new(),
             noted: Noted::default(),
+            mended: Mended::default(),
             stop,
             has_synced: AtomicBool::new(false),
             compared: Mutex::new(None),

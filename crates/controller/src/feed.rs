@@ -139,6 +139,7 @@ async fn register_resources(context: &Context) -> bool {
             for record in records {
                 context.actors.register(record);
             }
+            context.actors.all_registered();
             true
         }
         Err(error) => {

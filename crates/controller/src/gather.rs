@@ -1,31 +1,36 @@
 //! Looks at the world for one decision. A failed look-up is a value; what is not needed is not asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use curfew_core::World;
+use curfew_core::apply::{GOOGLE_LIMITS, Refusal, Room};
 use curfew_core::chain::Chain;
-use curfew_core::eligible::{EligibleBinding, offers};
+use curfew_core::eligible::EligibleBinding;
 use curfew_core::entry::{
     ActKind, DECISIONS_MAX, DIRECTIVES_MAX, ENDING_DIRECTIVES_RESERVE, Entry, REFUSED_MAX,
 };
 use curfew_core::fact::Counted;
-use curfew_core::id::{Digest, Nonce};
+use curfew_core::id::{Nonce, RequestId};
+use curfew_core::index::Verdicts;
 use curfew_core::judge::{self, Eligibility, Evidence};
 use curfew_core::observe::ObservedBindings;
 use curfew_core::planted;
 use curfew_core::principal::Email;
 use curfew_core::request::{Rejection, Request};
 use curfew_core::resource::Resource;
-use curfew_core::role::{Role, permissions_hash};
+use curfew_core::role::{Powers, Role};
 use curfew_core::spec::Spec;
 use curfew_core::world::{Answered, Observed, Standing, Unanswered};
 use curfew_ports::PortError;
 use futures_util::future::{join_all, try_join_all};
 
 use crate::context::{Context, Ports};
+use crate::search::{NAMED_READ_EVERY, is_open, read_bearers, strays};
 use crate::settings::{Operators, Settings};
 use crate::shared::Shared;
+use crate::view::Known;
 
 /// The most entries of one request that can come to count or be refused.
 const LOOKED_AT_MAX: usize =
@@ -35,37 +40,60 @@ const LOOKED_AT_MAX: usize =
 pub(crate) struct Lookups {
     ports: Ports,
     ancestry: Shared<Resource, Vec<Resource>>,
-    offers: Shared<Resource, Arc<Vec<EligibleBinding>>>,
-    permissions: Shared<Role, Option<Digest>>,
+    nodes: Shared<Resource, Arc<Node>>,
+    /// What conditions were found to say: they differ little, and reading one costs more than all the rest.
+    verdicts: Mutex<Verdicts>,
+    permissions: Shared<Role, Option<Powers>>,
     membership: Shared<(Email, Email), bool>,
+    bearers: Shared<Resource, Arc<BTreeSet<RequestId>>>,
+    named_read_at: Mutex<Option<Duration>>,
+}
+
+/// What is kept of a node's policy.
+struct Node {
+    eligible: Vec<EligibleBinding>,
+    room: Room,
 }
 
 /// What a turn has seen, beyond what is gathered anew.
-pub(crate) struct Seen {
+pub(crate) struct Seen<'a> {
+    /// Whose policy was read.
+    pub(crate) here: Option<&'a Resource>,
     pub(crate) bindings: Observed<ObservedBindings>,
     pub(crate) answered: Option<Answered>,
     pub(crate) refused: Option<String>,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// Outside of a turn nothing is known of the policy: whoever acts on it reads it anew.
     pub(crate) fn nothing() -> Self {
-        Self { bindings: Observed::Unknown(Unanswered::NotAsked), answered: None, refused: None }
+        Self {
+            here: None,
+            bindings: Observed::Unknown(Unanswered::NotAsked),
+            answered: None,
+            refused: None,
+        }
     }
 }
 
 /// The world for one decision about `request`.
-pub(crate) async fn gather(context: &Context, request: &Request, seen: Seen) -> World {
-    let eligibility = match eligibility_in_question(request) {
-        Some(spec) => context.lookups.eligibility(spec, &context.settings.rules).await,
-        None => Observed::Unknown(Unanswered::NotAsked),
+pub(crate) async fn gather(context: &Context, known: &Known, seen: Seen<'_>) -> World {
+    let request = &known.request;
+    let (eligibility, room) = match eligibility_in_question(request) {
+        Some(spec) => context.lookups.prospects(spec, &context.settings.rules).await,
+        None => (Observed::Unknown(Unanswered::NotAsked), Observed::Unknown(Unanswered::NotAsked)),
     };
+    let strays = strays(context, known, seen.here).await;
+    // Where no fact tells of a grant, an earlier answer is as good as one of this turn.
+    let removal = || context.view.removal(&known.stored.id).filter(|_| is_open(request));
     let standing = context.lookups.standings(request, &context.settings).await;
     World {
         eligibility,
         standing,
         bindings: seen.bindings,
-        answered: seen.answered,
+        room,
+        strays,
+        answered: seen.answered.or_else(removal),
         refused: seen.refused,
     }
 }
@@ -83,11 +111,34 @@ impl Lookups {
         let clock = &ports.clock;
         Self {
             ancestry: Shared::new(clock.clone()),
-            offers: Shared::new(clock.clone()),
+            nodes: Shared::new(clock.clone()),
+            verdicts: Mutex::default(),
+            bearers: Shared::new(clock.clone()),
+            named_read_at: Mutex::new(None),
             permissions: Shared::new(clock.clone()),
             membership: Shared::new(clock.clone()),
             ports,
         }
+    }
+
+    /// Whether the request may be granted, and, if so, whether its bindings would fit.
+    async fn prospects(
+        &self,
+        spec: &Spec,
+        rules: &judge::Rules,
+    ) -> (Observed<Eligibility>, Observed<Option<Refusal>>) {
+        let eligibility = self.eligibility(spec, rules).await;
+        let room = match eligibility.known() {
+            Some(Eligibility::Yes(_)) => match self.node(&spec.resource).await {
+                Ok(node) => {
+                    let asked = spec.roles.iter().map(|requested| &requested.role);
+                    Observed::Known(node.room.refuses(&spec.principal, asked, &GOOGLE_LIMITS))
+                }
+                Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
+            },
+            Some(Eligibility::No(_)) | None => Observed::Unknown(Unanswered::NotAsked),
+        };
+        (eligibility, room)
     }
 
     async fn eligibility(&self, spec: &Spec, rules: &judge::Rules) -> Observed<Eligibility> {
@@ -101,7 +152,11 @@ impl Lookups {
         }
     }
 
-    async fn evidence(&self, spec: &Spec, rules: &judge::Rules) -> Result<Evidence, PortError> {
+    pub(crate) async fn evidence(
+        &self,
+        spec: &Spec,
+        rules: &judge::Rules,
+    ) -> Result<Evidence, PortError> {
         let requested: BTreeSet<&Role> =
             spec.roles.iter().map(|requested| &requested.role).collect();
         let ((ancestry, offered), permissions) = tokio::try_join!(
@@ -117,7 +172,23 @@ impl Lookups {
             offered,
             member_of,
             permissions: permissions.into_iter().collect(),
+            above_protected: self.above_protected(&spec.resource, rules).await,
         })
+    }
+
+    /// The nodes above the protected ones, if `resource` can be one of them.
+    async fn above_protected(
+        &self,
+        resource: &Resource,
+        rules: &judge::Rules,
+    ) -> Observed<BTreeSet<Resource>> {
+        if matches!(resource, Resource::Project(_)) {
+            return Observed::Unknown(Unanswered::NotAsked);
+        }
+        match try_join_all(rules.protected.iter().map(|node| self.ancestry(node))).await {
+            Ok(found) => Observed::Known(judge::above(&found)),
+            Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
+        }
     }
 
     /// Where the resource lies, and what is eligible there.
@@ -128,8 +199,8 @@ impl Lookups {
     ) -> Result<(Vec<Resource>, Vec<EligibleBinding>), PortError> {
         let ancestry = self.ancestry(&spec.resource).await?;
         let nodes = judge::within_scope(&ancestry, rules).iter();
-        let offered = try_join_all(nodes.map(|node| self.offers(node))).await?;
-        let offered = offered.iter().flat_map(|offers| offers.iter().cloned()).collect();
+        let nodes = try_join_all(nodes.map(|node| self.node(node))).await?;
+        let offered = nodes.iter().flat_map(|node| node.eligible.iter().cloned()).collect();
         Ok((ancestry, offered))
     }
 
@@ -137,18 +208,40 @@ impl Lookups {
         self.ancestry.get(resource, || self.ports.catalog.ancestry(resource)).await
     }
 
-    async fn offers(&self, node: &Resource) -> Result<Arc<Vec<EligibleBinding>>, PortError> {
+    async fn node(&self, node: &Resource) -> Result<Arc<Node>, PortError> {
         let ask = || async {
             let policy = self.ports.catalog.policy(node).await?;
-            Ok(Arc::new(offers(node, &policy).eligible))
+            let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+            let eligible = verdicts.offers(node, &policy).eligible;
+            Ok(Arc::new(Node { eligible, room: Room::of(&policy) }))
         };
-        self.offers.get(node, ask).await
+        self.nodes.get(node, ask).await
     }
 
-    async fn permissions(&self, role: &Role) -> Result<Option<Digest>, PortError> {
+    /// The requests whose title is borne by bindings of ours in a policy that a document which does not verify names.
+    pub(crate) async fn bearers(
+        &self,
+        context: &Context,
+        place: &Resource,
+    ) -> Result<Arc<BTreeSet<RequestId>>, PortError> {
+        self.bearers.get(place, || read_bearers(context, place, self.may_read_named())).await
+    }
+
+    /// Whether a policy may be read now because a document names it; if so, it is taken for read.
+    fn may_read_named(&self) -> bool {
+        let now = self.ports.clock.elapsed();
+        let mut last = self.named_read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|at| now.saturating_sub(at) >= NAMED_READ_EVERY);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+
+    async fn permissions(&self, role: &Role) -> Result<Option<Powers>, PortError> {
         let ask = || async {
             let permissions = self.ports.catalog.permissions(role).await?;
-            Ok(permissions.as_ref().map(permissions_hash))
+            Ok(permissions.as_ref().map(Powers::of))
         };
         self.permissions.get(role, ask).await
     }
@@ -206,7 +299,13 @@ impl Lookups {
         let actor = &entry.actor.email;
         let groups = judge::peer_groups_in_question(spec, actor, &offered);
         let member_of = self.memberships(groups, actor).await;
-        let evidence = Evidence { ancestry, offered, member_of, permissions: BTreeMap::new() };
+        let evidence = Evidence {
+            ancestry,
+            offered,
+            member_of,
+            permissions: BTreeMap::new(),
+            above_protected: Observed::Unknown(Unanswered::NotAsked),
+        };
         judge::judge_peer(spec, actor, entry.level, &evidence, rules)
     }
 

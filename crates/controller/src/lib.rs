@@ -8,6 +8,7 @@
 
 mod actor;
 mod context;
+mod explain;
 mod feed;
 mod gather;
 mod heartbeat;
@@ -16,6 +17,7 @@ mod metrics;
 mod pass;
 mod queue;
 mod record;
+mod search;
 mod settings;
 mod shared;
 mod turn;
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use context::{Health, Ports};
+pub use explain::Explained;
 pub use metrics::Metrics;
 pub use settings::{Operators, Settings};
 

@@ -1,5 +1,6 @@
 //! One pass on one request: gather → decide → record, or hand the request to its resource's actor.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,8 @@ use curfew_core::plan::Reason;
 use curfew_core::planted;
 use curfew_core::reconcile;
 use curfew_core::request::Rejection;
+use curfew_core::resource::Resource;
+use curfew_core::{Plan, World};
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -60,14 +63,15 @@ async fn pass(context: &Arc<Context>, id: &RequestId) {
     }
     ledger::note_forgeries(context, &known).await;
     for _ in 0..ROUNDS_MAX {
-        let world = gather(context, &known.request, Seen::nothing()).await;
+        let world = gather(context, &known, Seen::nothing()).await;
         // The answers may have taken long.
         if !context.health().clock_agrees {
             return context.queue.back_off(id, priority(&known, context.now()));
         }
         let plan = reconcile(&known.request, &world, context.now());
-        if plan.facts.is_empty() && !needs_mending(&known) {
-            return settle(context, &known, &plan);
+        if plan.facts.is_empty() && !needs_mending(context, &known) {
+            planted!("workers-wait", wait_if_blocked(&plan).await, ());
+            return settle(context, &known, &world, &plan);
         }
         match record(context, &known, &plan.facts).await {
             Recording::Done(next) | Recording::LostRace(Some(next)) => known = next,
@@ -81,14 +85,23 @@ async fn pass(context: &Arc<Context>, id: &RequestId) {
     context.queue.add(id, priority(&known, context.now()));
 }
 
+/// With the bug planted, a worker waits by itself for what does not answer.
+#[cfg(feature = "planted-bugs")]
+async fn wait_if_blocked(plan: &Plan) {
+    if plan.is_blocked() {
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    }
+}
+
 /// Nothing is to be recorded: hand over what concerns the policy, and make the next appointment.
-fn settle(context: &Arc<Context>, known: &Known, plan: &curfew_core::Plan) {
+fn settle(context: &Arc<Context>, known: &Known, world: &World, plan: &Plan) {
     let id = &known.stored.id;
-    explain(known, &plan.reasons);
-    if plan.bindings.is_some()
-        && let Some(resource) = resource_of(&known.request)
-    {
-        context.actors.submit(context, &resource, Batch::one(id.clone()));
+    explain(context, known, &plan.reasons);
+    let places = places(known, world);
+    if plan.bindings.is_some() && !places.is_empty() {
+        for resource in &places {
+            context.actors.submit(context, resource, Batch::one(id.clone()));
+        }
     } else if Chain::of(&known.request.facts).ended.is_some() {
         context.queue.forget_failures(id);
         return context.view.drop(id);
@@ -102,13 +115,27 @@ fn settle(context: &Arc<Context>, known: &Known, plan: &curfew_core::Plan) {
     }
 }
 
+/// Whose policies are to be looked at: where bindings were found that no fact records, or else where they belong.
+fn places(known: &Known, world: &World) -> BTreeSet<Resource> {
+    match world.strays.known() {
+        Some(strays) if !strays.is_empty() => strays.clone(),
+        Some(_) | None => resource_of(&known.request).into_iter().collect(),
+    }
+}
+
 /// The monotonic instant of a wall time; at once if it has passed.
 fn instant_of(context: &Context, at: DateTime<Utc>) -> Instant {
     let ahead = at.signed_duration_since(context.now()).to_std().unwrap_or_default();
     Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
 }
 
-fn explain(known: &Known, reasons: &[Reason]) {
+fn explain(context: &Context, known: &Known, reasons: &[Reason]) {
+    for reason in reasons {
+        if let Reason::Full(refusal) = reason {
+            tracing::warn!(request.id = %known.stored.id, reason = refusal.as_str(), "the policy is full: the grant waits");
+            context.metrics.policy_full(*refusal);
+        }
+    }
     if !reasons.is_empty() {
         tracing::debug!(request.id = %known.stored.id, ?reasons, "decided");
     }

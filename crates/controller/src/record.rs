@@ -1,8 +1,13 @@
 //! Recording facts: one commit per request, conditional on the version that was judged.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
 use curfew_core::chain::Chain;
 use curfew_core::fact::{Counted, DraftFact, Fact, TagSubject};
+use curfew_core::id::RequestId;
 use curfew_core::phase::Phase;
 use curfew_core::planted;
 use curfew_core::request::Recorded;
@@ -10,7 +15,18 @@ use curfew_core::status::Status;
 use curfew_ports::{Committed, FactsCommit, PortError, RetryClass, StoredRequest};
 
 use crate::context::Context;
-use crate::view::Known;
+use crate::queue::exponential;
+use crate::view::{Known, start_of};
+
+/// Decimals of a second in the time of a fact.
+const MICROS: u16 = 6;
+
+/// The longest pause before the status of the same request is put right again: who forges it again and again makes
+/// this process write once an hour.
+const MENDED_PAUSE_MAX: Duration = Duration::from_hours(1);
+
+/// How many requests are remembered whose status was put right; beyond that all are forgotten.
+const MENDED_MAX: usize = 16_384;
 
 /// What became of a commit.
 pub(crate) enum Recording {
@@ -22,18 +38,48 @@ pub(crate) enum Recording {
     Failed(PortError),
 }
 
-/// Whether the document says something else than its facts although there is nothing new to record.
-pub(crate) fn needs_mending(known: &Known) -> bool {
+/// Whether the document is to be written because it says something else than its facts, although there is nothing new
+/// to record. A status that somebody else rewrites again and again is put right ever more rarely.
+pub(crate) fn needs_mending(context: &Context, known: &Known) -> bool {
     let is_over = Chain::of(&known.request.facts).ended.is_some();
     let is_behind = known.request.rolled_back && known.stored.facts != *known.sealed;
-    is_behind || known.stored.live == is_over
+    let may_show = || context.mended.is_due(&known.stored.id, context);
+    is_behind || known.stored.live == is_over || (!known.is_shown && may_show())
+}
+
+/// When the status of which request was last put right, and how often it was.
+#[derive(Default)]
+pub(crate) struct Mended(Mutex<BTreeMap<RequestId, (Duration, u32)>>);
+
+impl Mended {
+    /// Whether the status of a request may be put right now; if so, it is taken for done.
+    fn is_due(&self, id: &RequestId, context: &Context) -> bool {
+        let now = context.ports.clock.elapsed();
+        let mut mended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = match mended.get(id) {
+            Some((at, times)) => {
+                let pause = exponential(context.settings.resync_every, MENDED_PAUSE_MAX, *times);
+                if now.saturating_sub(*at) < pause {
+                    return false;
+                }
+                times.saturating_add(1)
+            }
+            None => 1,
+        };
+        if mended.len() >= MENDED_MAX {
+            mended.clear();
+        }
+        mended.insert(id.clone(), (now, times));
+        true
+    }
 }
 
 /// Records `drafts` after the verified facts of `known`. What did not verify is cut off by the same commit.
 ///
 /// If the process dies before the store answers, the commit has happened or not; the next look tells.
 pub(crate) async fn record(context: &Context, known: &Known, drafts: &[DraftFact]) -> Recording {
-    let at = context.now();
+    // As exactly as facts keep it, so that what is shown now is what they are read to say later.
+    let at = context.now().trunc_subsecs(MICROS);
     let commit = match prepare(context, known, drafts, at) {
         Ok(commit) => commit,
         Err(error) => return Recording::Failed(error),
@@ -64,7 +110,12 @@ fn prepare(
     at: DateTime<Utc>,
 ) -> Result<FactsCommit, PortError> {
     let base = StoredRequest { facts: known.sealed.to_vec(), ..(*known.stored).clone() };
-    let new = context.ports.sealer.seal(&base, base.facts.len(), at, drafts);
+    let new = context.ports.sealer.seal(
+        &base,
+        planted!("chain-begins-anew", 0, base.facts.len()),
+        at,
+        drafts,
+    );
     if new.len() != drafts.len() {
         let act = format!("seal the facts of request {}", known.stored.id);
         return Err(PortError::new(RetryClass::Invalid, act));
@@ -95,8 +146,7 @@ fn status_with(
     for (position, recorded) in (known.request.facts.len().saturating_add(1)..).zip(&new) {
         chain.record(position, recorded);
     }
-    let start_at = known.request.spec.as_ref().ok().and_then(|spec| spec.start_at);
-    Status::of(&chain, start_at)
+    Status::of(&chain, start_of(&known.request))
 }
 
 fn after(known: &Known, commit: FactsCommit, committed: Committed) -> StoredRequest {

@@ -15,6 +15,10 @@ use tokio::sync::OnceCell;
 /// How old a shared answer may be; the age counts from the moment the call was made.
 pub(crate) const AGE_MAX: Duration = Duration::from_secs(5);
 
+fn age_max() -> Duration {
+    planted!("answers-for-ten-seconds", Duration::from_secs(10), AGE_MAX)
+}
+
 /// How many answers are kept before old ones are dropped.
 const KEPT_MAX: usize = 4_096;
 
@@ -47,7 +51,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
         let now = self.clock.elapsed();
         let is_fresh = |answer: &Answer<V>| {
             now.saturating_sub(answer.asked_at)
-                < planted!("answers-for-ever", Duration::MAX, AGE_MAX)
+                < planted!("answers-for-ever", Duration::MAX, age_max())
         };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = answers.get(key).filter(|answer| is_fresh(answer)) {

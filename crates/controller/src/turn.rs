@@ -74,6 +74,8 @@ pub(crate) enum TurnEnd {
 struct Look {
     known: Known,
     plan: Plan,
+    /// Whether the policy holds a binding of it.
+    holds: bool,
 }
 
 /// Where a policy comes from.
@@ -91,8 +93,12 @@ pub(crate) async fn take(context: &Arc<Context>, resource: &Resource, batch: Bat
         return failed(batch, Duration::ZERO);
     }
     // How many facts stood before the policy is read: only those can have been obeyed by the coming write.
-    let known_before: BTreeMap<RequestId, usize> =
+    let mut known_before: BTreeMap<RequestId, usize> =
         batch.ids.iter().map(|id| (id.clone(), n_facts(context, id))).collect();
+    if batch.whole {
+        // Its titles may name these.
+        known_before.extend(context.view.in_doubt());
+    }
     let policy = match context.ports.policies.get(resource).await {
         Ok(policy) => policy,
         Err(error) => return unreadable(context, resource, batch, &error).await,
@@ -146,6 +152,7 @@ impl Turn<'_> {
             Ok(looks) => looks,
             Err(error) => return self.give_up(batch, "read the requests of a turn", &error),
         };
+        self.note(batch.whole, &looks);
         self.record_facts(&looks).await;
         let edits = self.edits(&looks, &policy);
         let applied = apply_edits(&policy, &edits, &GOOGLE_LIMITS);
@@ -176,15 +183,19 @@ impl Turn<'_> {
         let ids: Vec<RequestId> = ids.iter().cloned().collect();
         let documents = planted!(
             "no-re-read",
-            self.remembered(&ids),
+            {
+                self.context.ports.store.get(&ids).await?;
+                self.remembered(&ids)
+            },
             self.context.ports.store.get(&ids).await?
         );
         let known = documents.into_values().map(|stored| self.context.view.learn(stored).0);
         let looks = known.filter(|known| self.is_home_of(known)).map(|known| async move {
             let seen = self.seen(&known, policy, source);
-            let world = gather(self.context, &known.request, seen).await;
+            let holds = !seen.bindings.known().is_none_or(ObservedBindings::is_clear);
+            let world = gather(self.context, &known, seen).await;
             let plan = reconcile(&known.request, &world, self.context.now());
-            Look { known, plan }
+            Look { known, plan, holds }
         });
         Ok(join_all(looks).await)
     }
@@ -205,22 +216,29 @@ impl Turn<'_> {
         known.map(|known| (known.stored.id.clone(), (*known.stored).clone())).collect()
     }
 
-    fn seen(&self, known: &Known, policy: &Policy, source: Source) -> Seen {
+    fn seen(&self, known: &Known, policy: &Policy, source: Source) -> Seen<'_> {
         let bindings = self.observe(known, policy);
         if !bindings.planted.is_empty() {
             self.context.metrics.planted(bindings.planted.len());
             tracing::error!(request.id = %known.stored.id, resource = %self.resource, n = bindings.planted.len(), "bindings that bear this request's title were not written by this controller");
         }
         let answered = (source == Source::Answer).then(|| Answered {
-            facts_known_before_read: planted!(
-                "all-was-known-before",
-                usize::MAX,
-                self.known_before.get(&known.stored.id).copied().unwrap_or(0)
-            ),
+            facts_known_before_read: self.knew(&known.stored.id),
             left: bindings.ours.clone(),
             left_altered: bindings.altered.len(),
         });
-        Seen { bindings: Observed::Known(bindings), answered, refused: None }
+        Seen {
+            here: Some(self.resource),
+            bindings: Observed::Known(bindings),
+            answered,
+            refused: None,
+        }
+    }
+
+    /// How many facts of a request stood in the view that the turn started from.
+    fn knew(&self, id: &RequestId) -> usize {
+        let known = self.known_before.get(id).copied().unwrap_or(0);
+        planted!("all-was-known-before", usize::MAX, known)
     }
 
     fn observe(&self, known: &Known, policy: &Policy) -> ObservedBindings {
@@ -238,10 +256,18 @@ impl Turn<'_> {
         )
     }
 
+    /// What was seen tells where requests have bindings whose documents no longer say so.
+    fn note(&self, is_whole: bool, looks: &[Look]) {
+        let holding = looks.iter().map(|look| (&look.known.stored.id, look.holds));
+        let swept_at = is_whole.then(|| self.context.ports.clock.elapsed());
+        self.context.actors.looked(self.resource, swept_at, holding);
+    }
+
     /// Plans with facts leave the turn: the facts are recorded, and the next pass acts on them.
     async fn record_facts(&self, looks: &[Look]) {
-        let due =
-            looks.iter().filter(|look| !look.plan.facts.is_empty() || needs_mending(&look.known));
+        let due = looks
+            .iter()
+            .filter(|look| !look.plan.facts.is_empty() || needs_mending(self.context, &look.known));
         join_all(due.map(|look| async move {
             let id = &look.known.stored.id;
             match record(self.context, &look.known, &look.plan.facts).await {
@@ -304,9 +330,13 @@ impl Turn<'_> {
             self.context.actors.left_open(self.resource, write, intent.etag);
             return self.give_up(batch.clone(), "record the intent of a policy write", &error);
         }
+        self.context.actors.written(self.resource);
         let age = self.context.ports.clock.elapsed().saturating_sub(read_at);
         let clock_agrees = self.context.health().clock_agrees;
-        if age > DOCUMENTS_AGE_MAX || !clock_agrees || self.context.stop.is_cancelled() {
+        if age > planted!("documents-may-be-old", Duration::MAX, DOCUMENTS_AGE_MAX)
+            || !clock_agrees
+            || self.context.stop.is_cancelled()
+        {
             self.close_intent(write, read).await;
             return TurnEnd::Conflict(batch.clone());
         }
@@ -314,8 +344,10 @@ impl Turn<'_> {
             Ok(stored) => {
                 self.context.metrics.policy_written("ok", edits.len());
                 tracing::info!(resource = %self.resource, write.id = %write, n_requests = edits.len(), "policy written");
-                let ((), end) =
-                    tokio::join!(self.close_intent(write, read), self.after_write(batch, &stored));
+                let ((), end) = tokio::join!(
+                    self.close_intent(write, read),
+                    self.after_write(batch, edits, &stored)
+                );
                 end
             }
             Err(error) => self.not_written(batch, read, edits, write, error).await,
@@ -346,9 +378,13 @@ impl Turn<'_> {
     }
 
     /// The write was answered: look at the documents once more and record what that means.
-    async fn after_write(&self, batch: &Batch, stored: &Policy) -> TurnEnd {
+    async fn after_write(&self, batch: &Batch, edits: &[SetBindings], stored: &Policy) -> TurnEnd {
+        for edit in edits.iter().filter(|edit| !edit.replaces.is_empty()) {
+            self.context.view.removed(&edit.request, self.knew(&edit.request));
+        }
         match self.look(&batch.ids, stored, Source::Answer).await {
             Ok(looks) => {
+                self.note(false, &looks);
                 self.record_facts(&looks).await;
                 for look in looks.iter().filter(|look| look.plan.facts.is_empty()) {
                     let id = &look.known.stored.id;
@@ -446,9 +482,9 @@ impl Turn<'_> {
         };
         let seen =
             Seen { refused: Some(error.act.clone()), ..self.seen(&known, read, Source::Read) };
-        let world = gather(self.context, &known.request, seen).await;
+        let world = gather(self.context, &known, seen).await;
         let plan = reconcile(&known.request, &world, self.context.now());
-        self.record_facts(&[Look { known, plan }]).await;
+        self.record_facts(&[Look { known, plan, holds: false }]).await;
         TurnEnd::Done
     }
 
@@ -459,7 +495,7 @@ impl Turn<'_> {
     /// Records that these writes are over. Where that fails they stay noted, and a later read closes them.
     async fn close_intents(&self, over: BTreeMap<WriteId, String>) {
         let writes: Vec<WriteId> = over.keys().cloned().collect();
-        if writes.is_empty() {
+        if planted!("intents-never-closed", true, writes.is_empty()) {
             return;
         }
         if let Err(error) = self.context.ports.store.close_intents(self.resource, &writes).await {
@@ -497,12 +533,12 @@ async fn unreadable(
             Observed::Known(ObservedBindings::default()),
             Observed::Unknown(Unanswered::Failed(error.chain()))
         );
-        let world = gather(context, &known.request, Seen { bindings, ..Seen::nothing() }).await;
+        let world = gather(context, &known, Seen { bindings, ..Seen::nothing() }).await;
         let plan = reconcile(&known.request, &world, context.now());
         if plan.facts.is_empty() {
             left.ids.insert(id);
         } else {
-            turn.record_facts(&[Look { known, plan }]).await;
+            turn.record_facts(&[Look { known, plan, holds: false }]).await;
         }
     }
     failed(left, error.wait_at_least())

@@ -1,7 +1,7 @@
 //! What this process knows of the requests: the newest version seen of each, verified once, and the facts that it
 //! remembers although a document may have been rolled back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,8 +9,12 @@ use curfew_core::chain::Chain;
 use curfew_core::id::RequestId;
 use curfew_core::planted;
 use curfew_core::reconcile::{ACTIVATION_WINDOW, SELF_ACTIVATION_WINDOW};
-use curfew_core::request::{Request, VerifiedFacts};
+use curfew_core::request::{Rejection, Request, VerifiedFacts};
+use curfew_core::status::Status;
+use curfew_core::world::Answered;
 use curfew_ports::{StoredEnvelope, StoredFact, StoredRequest, Verifier};
+
+use crate::search::Doubt;
 
 /// How much longer than its creation, start and end a request's facts are remembered: longer than every window that
 /// follows one of them, so that late and repeated events have passed by then.
@@ -29,6 +33,10 @@ pub(crate) struct Known {
     pub(crate) request: Arc<Request>,
     /// The sealed form of `request.facts`.
     pub(crate) sealed: Arc<Vec<StoredFact>>,
+    /// Whether it may have been granted although its facts do not say so.
+    pub(crate) doubt: Option<Doubt>,
+    /// Whether the document shows readers what its facts say.
+    pub(crate) is_shown: bool,
 }
 
 /// See the module's documentation.
@@ -44,6 +52,9 @@ struct Remembered {
     spec: Option<StoredEnvelope>,
     facts: VerifiedFacts,
     sealed: Arc<Vec<StoredFact>>,
+    doubt: Option<Doubt>,
+    /// How many facts were known before the read of an answered write that removed bindings of it.
+    removed: Option<usize>,
     until: DateTime<Utc>,
 }
 
@@ -85,6 +96,26 @@ impl View {
         lock(&self.known).get(id).cloned()
     }
 
+    /// The requests that may have been granted although their facts do not say so, with how many facts each has.
+    pub(crate) fn in_doubt(&self) -> Vec<(RequestId, usize)> {
+        let all = lock(&self.known);
+        let in_doubt = all.iter().filter(|(_, known)| known.doubt.is_some());
+        in_doubt.map(|(id, known)| (id.clone(), known.request.facts.len())).collect()
+    }
+
+    /// Notes that an answered write removed bindings of a request; `knew` facts were known before its read.
+    pub(crate) fn removed(&self, id: &RequestId, knew: usize) {
+        if let Some(remembered) = lock(&self.remembered).get_mut(id) {
+            remembered.removed = Some(knew);
+        }
+    }
+
+    /// What such a write proves about a request of which no fact says that it was granted.
+    pub(crate) fn removal(&self, id: &RequestId) -> Option<Answered> {
+        let facts_known_before_read = lock(&self.remembered).get(id)?.removed?;
+        Some(Answered { facts_known_before_read, left: BTreeSet::new(), left_altered: 0 })
+    }
+
     /// Drops a request that is deleted or has ended; its facts stay remembered until their deadlines have passed.
     pub(crate) fn drop(&self, id: &RequestId) {
         lock(&self.known).remove(id);
@@ -103,7 +134,13 @@ impl View {
     fn verify(&self, stored: StoredRequest) -> Known {
         let mut request = self.verifier.verify(&stored);
         let verified = stored.facts.get(..request.facts.len()).unwrap_or_default();
+        let mut doubt = Doubt::about(&stored, &request, &*self.verifier);
         let mut all = lock(&self.remembered);
+        let before = all.get(&stored.id);
+        let removed = before.and_then(|known| known.removed);
+        if let Some(earlier) = before.and_then(|known| known.doubt.clone()) {
+            doubt = Some(doubt.unwrap_or_default().and(earlier));
+        }
         let sealed = match all.get_mut(&stored.id) {
             Some(remembered)
                 if planted!("no-memory", false, !verified.starts_with(&remembered.sealed)) =>
@@ -111,6 +148,7 @@ impl View {
                 remembered.follow(&stored, &*self.verifier);
                 request.facts = remembered.facts.clone();
                 request.rolled_back = true;
+                remembered.doubt.clone_from(&doubt);
                 remembered.sealed.clone()
             }
             _ => {
@@ -118,22 +156,40 @@ impl View {
                 let facts = request.facts.clone();
                 let until = self.remember_until(&request);
                 let spec = stored.spec.clone();
-                all.insert(
-                    stored.id.clone(),
-                    Remembered { spec, facts, sealed: sealed.clone(), until },
-                );
+                let (doubt, kept) = (doubt.clone(), sealed.clone());
+                let remembered = Remembered { spec, facts, sealed: kept, doubt, removed, until };
+                all.insert(stored.id.clone(), remembered);
                 sealed
             }
         };
-        Known { stored: Arc::new(stored), request: Arc::new(request), sealed }
+        let is_shown = is_shown(&stored, &request);
+        Known { stored: Arc::new(stored), request: Arc::new(request), sealed, doubt, is_shown }
     }
+}
+
+/// Whether the status is the projection of the facts, as far as this version understands them. Of a request that
+/// nothing is recorded of there is nothing to show.
+fn is_shown(stored: &StoredRequest, request: &Request) -> bool {
+    let chain = Chain::of(&request.facts);
+    if chain.has_unknown || matches!(request.spec, Err(Rejection::UnsupportedVersion)) {
+        return true;
+    }
+    match &stored.status {
+        Some(status) => *status == Status::of(&chain, start_of(request)),
+        None => request.facts.is_empty(),
+    }
+}
+
+/// The start that was asked for, if that can be read.
+pub(crate) fn start_of(request: &Request) -> Option<DateTime<Utc>> {
+    request.spec.as_ref().ok().and_then(|spec| spec.start_at)
 }
 
 impl View {
     /// Beyond every deadline that the request has, or would be given if its facts were erased and it were judged anew.
     fn remember_until(&self, request: &Request) -> DateTime<Utc> {
         let chain = Chain::of(&request.facts);
-        let start_at = request.spec.as_ref().ok().and_then(|spec| spec.start_at);
+        let start_at = start_of(request);
         let deadlines = [
             request.created_at.checked_add_signed(self.decide_within),
             start_at,

@@ -1,6 +1,10 @@
 //! The edits of one turn, applied to the policy that was read.
 
+mod room;
+
 use std::collections::BTreeSet;
+
+pub use room::Room;
 
 use crate::id::RequestId;
 use crate::plan::{Purpose, SetBindings};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::condition::{self, Activation, Carried, NotEligible, Verdict};
+use chrono::{DateTime, Utc};
+
+use crate::condition::{self, Activation, Carried, JitAccessActivation, NotEligible, Verdict};
 use crate::id::hashed_id;
 use crate::policy::{Binding, Policy};
 use crate::principal::{Email, Member, Principal};
@@ -58,9 +60,19 @@ pub fn entitlement_name(node: &Resource, role: &str, condition: &str) -> String 
 
 /// Reads the eligible bindings of the policy of `node`.
 pub fn offers(node: &Resource, policy: &Policy) -> Offers {
+    offers_by(node, policy, condition::eligibility)
+}
+
+/// The same with the verdicts of `judge`, which remembers [`condition::eligibility`]: few conditions differ, and reading
+/// one costs more than all the rest.
+pub(crate) fn offers_by(
+    node: &Resource,
+    policy: &Policy,
+    mut judge: impl FnMut(&str) -> Verdict,
+) -> Offers {
     let mut offers = Offers::default();
     for binding in &policy.bindings {
-        match offer(node, binding) {
+        match offer(node, binding, &mut judge) {
             Ok(Some(eligible)) => offers.eligible.push(eligible),
             Ok(None) => {}
             Err(why) => offers.flawed.push(Flawed {
@@ -73,14 +85,23 @@ pub fn offers(node: &Resource, policy: &Policy) -> Offers {
     offers
 }
 
-fn offer(node: &Resource, binding: &Binding) -> Result<Option<EligibleBinding>, String> {
+fn offer(
+    node: &Resource,
+    binding: &Binding,
+    judge: &mut impl FnMut(&str) -> Verdict,
+) -> Result<Option<EligibleBinding>, String> {
     let Some(condition) = &binding.condition else { return Ok(None) };
-    let (activation, carried) = match condition::eligibility(&condition.expression) {
+    let (activation, carried) = match judge(&condition.expression) {
         Verdict::Eligible { activation, resource_condition } => (activation, resource_condition),
         Verdict::NotEligible(NotEligible::Empty | NotEligible::NoMarker) => return Ok(None),
         Verdict::NotEligible(why) => return Err(why.to_string()),
     };
     let role = Role::parse(&binding.role).map_err(|error: RoleError| error.to_string())?;
+    if let Some(owner @ Resource::Project(_)) = role.owner()
+        && owner != *node
+    {
+        return Err(format!("{role} can be granted on {owner} only"));
+    }
     Ok(Some(EligibleBinding {
         name: entitlement_name(node, role.as_str(), &condition.expression),
         node: node.clone(),
@@ -89,6 +110,35 @@ fn offer(node: &Resource, binding: &Binding) -> Result<Option<EligibleBinding>, 
         carried,
         members: binding.members.iter().map(|member| Member::parse(member)).collect(),
     }))
+}
+
+/// Access that JIT Access gave and that is not over, as its binding in a policy tells: what somebody has already, to be
+/// shown while an installation moves over. It is never ours: nothing of it is changed or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorActivation {
+    /// The role.
+    pub role: Role,
+    /// Who has it.
+    pub member: Principal,
+    /// Since when, until when, and where.
+    pub activation: JitAccessActivation,
+}
+
+/// The activations of JIT Access in a policy that are in force at `now`. JIT Access wrote one member into each.
+pub fn prior_activations(policy: &Policy, now: DateTime<Utc>) -> Vec<PriorActivation> {
+    let prior = |binding: &Binding| {
+        let condition = binding.condition.as_ref()?;
+        let activation = condition::jit_access_activation(&condition.title, &condition.expression)?;
+        let [member] = binding.members.as_slice() else { return None };
+        let is_in_force = activation.starts_at <= now && now < activation.ends_at;
+        is_in_force.then_some(())?;
+        Some(PriorActivation {
+            role: Role::parse(&binding.role).ok()?,
+            member: Principal::parse(member).ok()?,
+            activation,
+        })
+    };
+    policy.bindings.iter().filter_map(prior).collect()
 }
 
 impl EligibleBinding {
@@ -172,6 +222,41 @@ mod tests {
             &policy("roles/viewer", &["user:alice@example.com"], "resource.type == \"x\""),
         );
         assert_eq!(found, Offers::default());
+    }
+
+    #[test]
+    fn what_jit_access_gave_is_recognised_while_it_lasts_and_is_no_offer() {
+        let times = "(request.time >= timestamp(\"2026-01-01T10:00:00Z\") && request.time < timestamp(\"2026-01-01T11:00:00Z\"))";
+        let narrowed = format!("({times}) && (resource.type == \"x\")");
+        let mut all = policy("roles/compute.viewer", &["user:alice@example.com"], times);
+        all.bindings
+            .extend(policy("roles/compute.admin", &["user:bob@example.com"], &narrowed).bindings);
+        // Not as JIT Access writes them: two members, a group, a basic role, another title.
+        all.bindings.extend(
+            policy("roles/a", &["user:a@example.com", "user:b@example.com"], times).bindings,
+        );
+        all.bindings.extend(policy("roles/a", &["group:a@example.com"], times).bindings);
+        all.bindings.extend(policy("roles/owner", &["user:alice@example.com"], times).bindings);
+        for binding in &mut all.bindings {
+            binding.condition.as_mut().unwrap().title = condition::JIT_ACCESS_TITLE.into();
+        }
+        all.bindings.extend(policy("roles/a", &["user:alice@example.com"], times).bindings);
+        let at = |time: &str| {
+            let now = format!("2026-01-01T{time}Z").parse().unwrap();
+            let found = prior_activations(&all, now);
+            found
+                .iter()
+                .map(|it| format!("{} {} {}", it.role, it.member, it.activation.resource_condition))
+                .collect::<Vec<_>>()
+        };
+        let both = [
+            "roles/compute.viewer user:alice@example.com ",
+            "roles/compute.admin user:bob@example.com resource.type == \"x\"",
+        ];
+        assert_eq!(at("10:00:00"), both);
+        assert_eq!(at("10:59:59"), both);
+        assert!(at("09:59:59").is_empty() && at("11:00:00").is_empty());
+        assert_eq!(offers(&node(), &all), Offers::default());
     }
 
     #[test]

@@ -287,7 +287,7 @@ impl OutcomeReason {
 /// How it is known that nothing is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Nothing was ever granted.
+    /// No fact grants it, and no policy that could was found to hold anything of it.
     NeverGranted,
     /// A policy write that leaves none of it was answered.
     Answered,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
+use crate::apply::Refusal;
 use crate::condition::{Activation, Carried, granted_expression};
 use crate::entry::{Act, ActKind, Entry, Level, Verdict};
 use crate::fact::{
@@ -419,6 +420,8 @@ pub(crate) fn world() -> World {
         eligibility: not_asked(),
         standing: BTreeMap::new(),
         bindings: not_asked(),
+        room: Observed::Known(None),
+        strays: Observed::Known(BTreeSet::new()),
         answered: None,
         refused: None,
     }
@@ -486,6 +489,22 @@ impl World {
         let Observed::Known(seen) = &mut self.bindings else { panic!("the policy is not known") };
         seen.planted.push(Binding::from(binding));
         self
+    }
+
+    /// The policy takes no further binding of the kind.
+    pub(crate) fn full(self) -> Self {
+        Self { room: Observed::Known(Some(Refusal::TooManyForRoleAndMember)), ..self }
+    }
+
+    /// Bindings of ours bear the request's title in these policies.
+    pub(crate) fn astray(self, on: &[&str]) -> Self {
+        let on = on.iter().map(|name| Resource::parse(name).unwrap()).collect();
+        Self { strays: Observed::Known(on), ..self }
+    }
+
+    /// Not every policy that may hold a binding of it could be looked at.
+    pub(crate) fn unsearched(self) -> Self {
+        Self { strays: failed(), ..self }
     }
 
     /// The policy cannot be read.

@@ -8,11 +8,13 @@
 pub mod apply;
 pub mod chain;
 pub mod condition;
+pub mod danger;
 pub mod eligible;
 pub mod entry;
 pub mod fact;
 mod fixture;
 pub mod id;
+pub mod index;
 pub mod judge;
 pub mod observe;
 pub mod phase;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::apply::Refusal;
 use crate::fact::{DraftFact, OwnedBinding};
 use crate::id::RequestId;
 use crate::phase::Phase;
@@ -23,9 +24,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a failed look-up stands in the way: look again after a back-off.
+    /// Whether something stands in the way that no event will tell the end of, such as a failed look-up: look again
+    /// after a back-off.
     pub fn is_blocked(&self) -> bool {
-        self.reasons.iter().any(|reason| matches!(reason, Reason::Unanswered { .. }))
+        let blocks = |reason: &Reason| {
+            matches!(reason, Reason::Unanswered { .. } | Reason::Full(_) | Reason::Astray { .. })
+        };
+        self.reasons.iter().any(blocks)
     }
 }
 
@@ -85,4 +90,11 @@ pub enum Reason {
     },
     /// A binding is gone from the policy and is not re-added.
     Missing,
+    /// The policy takes no further bindings now.
+    Full(Refusal),
+    /// Bindings of ours stand in other policies although no fact that verifies asks for them.
+    Astray {
+        /// In how many policies.
+        n: usize,
+    },
 }

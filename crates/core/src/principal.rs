@@ -42,6 +42,22 @@ impl Email {
         self.0.split_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// Whether mail to both reaches one mailbox, as far as the addresses tell: what follows a `+` does not matter, and
+    /// for Google's consumer accounts neither do dots, nor which of its two domains is written
+    /// (<https://support.google.com/mail/answer/7436150>, <https://support.google.com/mail/answer/10313>).
+    pub fn is_same_mailbox(&self, other: &Self) -> bool {
+        self.mailbox() == other.mailbox()
+    }
+
+    fn mailbox(&self) -> (String, &str) {
+        let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let local = local.split_once('+').map_or(local, |(before, _)| before);
+        match domain {
+            "gmail.com" | "googlemail.com" => (local.replace('.', ""), "gmail.com"),
+            _ => (local.to_owned(), domain),
+        }
+    }
+
     /// Whether this is the address of a service account, which is never a person.
     pub fn is_service_account(&self) -> bool {
         self.domain().ends_with(".gserviceaccount.com")
@@ -97,7 +113,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A signed-in person. Two people are the same if their subjects are, or else their addresses.
+/// A signed-in person or service account. Two are the same if their subjects are, or else their mailboxes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Person {
     /// The immutable id.
@@ -107,9 +123,14 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether both name one human being: same subject, or same address.
+    /// Whether both name one human being: same subject, or same mailbox. Rather once too often than not.
     pub fn is(&self, other: &Person) -> bool {
-        self.subject == other.subject || self.email == other.email
+        self.subject == other.subject || self.email.is_same_mailbox(&other.email)
+    }
+
+    /// The member string by which IAM knows this person or service account.
+    pub fn principal(&self) -> Principal {
+        Principal::of(self.email.clone())
     }
 }
 
@@ -135,6 +156,11 @@ impl Principal {
             )),
             _ => Err(Self::expected()),
         }
+    }
+
+    /// The one kind of principal that the address can be.
+    pub fn of(email: Email) -> Self {
+        if email.is_service_account() { Self::ServiceAccount(email) } else { Self::User(email) }
     }
 
     /// The address without its kind.
@@ -204,6 +230,34 @@ mod tests {
             "a@example.com\n",
         ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn one_mailbox_has_many_addresses() {
+        let same = |a: &str, b: &str| {
+            let (a, b) = (Email::parse(a).unwrap(), Email::parse(b).unwrap());
+            assert_eq!(a.is_same_mailbox(&b), b.is_same_mailbox(&a), "{a} {b}");
+            a.is_same_mailbox(&b)
+        };
+        for (a, b) in [
+            ("alice@example.com", "Alice@EXAMPLE.com"),
+            ("alice@example.com", "alice+x@example.com"),
+            ("alice+a@example.com", "alice+b+c@example.com"),
+            ("al.ice@gmail.com", "alice@gmail.com"),
+            ("alice@googlemail.com", "alice@gmail.com"),
+            ("a.l.i.c.e+x@googlemail.com", "alice@gmail.com"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("alice@example.com", "bob@example.com"),
+            ("alice@example.com", "alice@example.org"),
+            ("al.ice@example.com", "alice@example.com"),
+            ("alice@gmail.com", "alice@example.com"),
+            ("alice-x@example.com", "alice@example.com"),
+        ] {
+            assert!(!same(a, b), "{a} {b}");
         }
     }
 

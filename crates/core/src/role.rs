@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::danger;
 use crate::id::Digest;
+use crate::resource::Resource;
 
 /// The longest role name that is accepted; Google's own are far below it.
 const ROLE_LENGTH_MAX: usize = 256;
@@ -47,11 +49,42 @@ impl Role {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The project or organisation whose custom role this is; `None` for a predefined one.
+    ///
+    /// IAM grants a project's role on that project alone, and an organisation's in that organisation
+    /// (<https://cloud.google.com/iam/docs/roles-overview#custom-role-usage>).
+    pub fn owner(&self) -> Option<Resource> {
+        let (owner, _) = self.0.split_once("/roles/")?;
+        Resource::parse(owner).ok()
+    }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What a role gives, as far as a judgement needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Powers {
+    /// [`permissions_hash`].
+    pub hash: Digest,
+    /// [`danger::is_dangerous`].
+    pub is_dangerous: bool,
+    /// [`danger::touches_system`].
+    pub touches_system: bool,
+}
+
+impl Powers {
+    /// Of a role with these permissions.
+    pub fn of(permissions: &BTreeSet<String>) -> Self {
+        Self {
+            hash: permissions_hash(permissions),
+            is_dangerous: danger::is_dangerous(permissions),
+            touches_system: danger::touches_system(permissions),
+        }
     }
 }
 
@@ -63,7 +96,6 @@ pub fn permissions_hash(permissions: &BTreeSet<String>) -> Digest {
 }
 
 fn is_custom_parent(parent: &str) -> bool {
-    use crate::resource::Resource;
     parent.strip_suffix('/').is_some_and(|parent| {
         matches!(Resource::parse(parent), Ok(Resource::Project(_) | Resource::Organization(_)))
     })

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::apply::Refusal;
 use crate::fact::OwnedBinding;
 use crate::id::Nonce;
 use crate::judge::Eligibility;
 use crate::observe::ObservedBindings;
+use crate::resource::Resource;
 
 /// A look-up's result. A failed look-up is a value, never an empty answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,13 @@ pub struct World {
     pub standing: BTreeMap<Nonce, Observed<Standing>>,
     /// What the policy holds now that is this request's.
     pub bindings: Observed<ObservedBindings>,
+    /// Why the bindings of a grant would not fit into the policy now; `Known(None)` if they would.
+    pub room: Observed<Option<Refusal>>,
+    /// Where else bindings of ours bear the request's title although no fact records them.
+    ///
+    /// It is looked for where the stored document does not verify, and so may hide a grant; elsewhere it is known that
+    /// there are none.
+    pub strays: Observed<BTreeSet<Resource>>,
     /// In memory only: a policy write of this turn was answered.
     pub answered: Option<Answered>,
     /// In memory only: the policy's owner refused this request's bindings as such, in these words.

@@ -16,19 +16,22 @@ pub(crate) const STORE_TOKEN: &str = "owner";
 /// What the simulated IAP signs its assertions for.
 pub(crate) const AUDIENCE: &str = "/projects/100000000004/locations/europe-west1/services/curfew";
 
-/// What all processes of Curfew need to know of the world.
+/// What all processes of Curfew need to know of the world, and of what the flags ask of them.
 pub(crate) struct Places {
     front_port: u16,
     cloud_port: u16,
     /// Host and port.
     store: String,
+    /// More settings of the section `eligible`.
+    eligible: String,
 }
 
 impl Places {
     /// The places that the flags name, and the store at `store`.
     pub(crate) fn new(options: &Options, store: String) -> Self {
         let Options { port, cloud_port, .. } = *options;
-        Self { front_port: port, cloud_port, store }
+        let eligible = options.eligible.clone();
+        Self { front_port: port, cloud_port, store, eligible }
     }
 }
 
@@ -90,7 +93,7 @@ impl Data {
         places: &Places,
         [app, ops, metadata]: [SocketAddr; 3],
     ) -> anyhow::Result<PathBuf> {
-        let Places { front_port, cloud_port, store } = places;
+        let Places { front_port, cloud_port, store, eligible } = places;
         let signing =
             if mode.has_intake() { "signing: {file: ./intake.key, keyId: intake-1}\n" } else { "" };
         let facts_key = if mode.has_controller() { "factsKey: {file: ./facts.key}\n" } else { "" };
@@ -105,7 +108,7 @@ store: {{kind: firestore, project: curfew-demo}}
 iap: {{audience: {AUDIENCE}}}
 operators: ['user:olga@example.com']
 auditors: ['user:erin@example.com']
-eligible: {{evidence: [SESSION, WRITER]}}
+eligible: {{evidence: [SESSION, WRITER], {eligible}}}
 keys:
   - {{id: intake-1, publicKey: ./intake.pub, level: SESSION, verbs: [REQUEST, DECIDE, DIRECT, CONTROL], from: 2026-01-01, until: 2126-01-01}}
   - {{id: writer-1, publicKey: ./writer.pub, level: WRITER, verbs: [DECIDE], from: 2026-01-01, until: 2126-01-01}}

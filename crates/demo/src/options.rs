@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Organisation, people, groups and policies, as YAML.
     #[arg(long)]
     pub(crate) seed: Option<PathBuf>,
+    /// More settings of the section `eligible`, such as `dangerous: refuse`, with commas between.
+    #[arg(long, default_value = "")]
+    pub(crate) eligible: String,
     /// Run intake and controller as two processes with two service accounts.
     #[arg(long)]
     pub(crate) split: bool,

@@ -7,6 +7,10 @@
 //!
 //! - A write is acknowledged only after SQLite's `COMMIT` with `synchronous=FULL` returned, so a
 //!   killed process loses nothing that was acknowledged, and listeners see only what is on disk.
+//! - Damage to a stored document is noticed when it is read (`DATA_LOSS`), by a checksum. A file of
+//!   at most [`limits::INSPECTED_BYTES_MAX`] is looked at as a whole before it is served: it is
+//!   refused, or everything in it is as it was written. A write-ahead log that broke before its last
+//!   commits is refused. A stopped server leaves one file, and a copy of it is a whole copy.
 //! - A commit applies all its writes or none, at one commit time. Commit times strictly increase,
 //!   also over restarts and over steps of the clock.
 //! - A query either rests on an index that Firestore would have, or is refused with

@@ -32,8 +32,12 @@ pub const TRANSFORMS_MAX: usize = 500;
 pub const DISJUNCTIONS_MAX: usize = 30;
 /// Values of `NOT_IN`. *Firestore.*
 pub const NOT_IN_VALUES_MAX: usize = 10;
-/// Filters, orders and cursor values of one query. *Firestore* (100 filters).
+/// Filters and orders of one query, plus one below a document. *Firestore*:
+/// <https://firebase.google.com/docs/firestore/query-data/queries#query_limitations>.
 pub const FILTERS_MAX: usize = 100;
+/// Fields of one query's range and inequality filters. *Firestore*:
+/// <https://firebase.google.com/docs/firestore/query-data/multiple-range-fields#limitations>.
+pub const INEQUALITY_FIELDS_MAX: usize = 10;
 /// Aggregations of one query. *Firestore.*
 pub const AGGREGATIONS_MAX: usize = 5;
 /// Bytes of one index entry. *Firestore.*
@@ -79,6 +83,9 @@ pub const WRITE_QUEUE_MAX: usize = 1_024;
 /// Changes of documents between two checkpoints: few enough that the write-ahead log stays in the
 /// system's cache, enough that pages written again and again are copied once.
 pub const CHECKPOINT_CHANGES: i64 = 1_000;
+/// Bytes of a file that is looked at as a whole before it is served: more would be felt at a start.
+/// What is wrong in a larger one shows where it is read.
+pub const INSPECTED_BYTES_MAX: i64 = 16 * 1_048_576;
 /// Rows kept in the change log: a listener that was away for longer is reset.
 pub const LOG_ROWS_MAX: usize = 100_000;
 /// Bytes of former document bodies kept in the change log.

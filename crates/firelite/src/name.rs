@@ -125,6 +125,11 @@ impl CollectionPath {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether a document and not the database's root is its parent.
+    pub(crate) fn is_below_a_document(&self) -> bool {
+        split(&self.0).and_then(|(_, path)| path).is_some_and(|path| path.contains('/'))
+    }
+
     /// The database that holds this collection.
     pub(crate) fn database(&self) -> Option<Database> {
         split(&self.0).map(|(database, _)| database)

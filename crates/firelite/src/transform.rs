@@ -1,6 +1,6 @@
 //! Field transforms: what the server computes from a field's former value.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use gcloud_sdk::google::firestore::v1::{
     ArrayValue, Document, Value,
@@ -33,6 +33,9 @@ pub(crate) enum TransformError {
     /// A number is needed.
     #[error("Input must be int64 or double.")]
     NotANumber,
+    /// One within what another makes.
+    #[error("Cannot transform property {0} and its nested property at the same time.")]
+    Nested(FieldPath),
     /// Too many in one write.
     #[error("A write has more than {TRANSFORMS_MAX} field transforms.")]
     TooMany,
@@ -60,7 +63,14 @@ pub(crate) fn parse(transforms: Vec<FieldTransform>) -> Result<Vec<Transform>, T
     if transforms.len() > TRANSFORMS_MAX {
         return Err(TransformError::TooMany);
     }
-    transforms.into_iter().map(Transform::parse).collect()
+    let transforms = transforms.into_iter().map(Transform::parse).collect::<Result<Vec<_>, _>>()?;
+    let paths: BTreeSet<&FieldPath> = transforms.iter().map(|transform| &transform.path).collect();
+    // In this order, what is within a path comes right behind it.
+    let nested = paths.iter().zip(paths.iter().skip(1)).find(|(outer, path)| path.is_within(outer));
+    match nested {
+        Some((outer, _)) => Err(TransformError::Nested((*outer).clone())),
+        None => Ok(transforms),
+    }
 }
 
 impl Transform {

@@ -71,6 +71,12 @@ impl StoreOptions {
         Self::new(project.into(), Some(endpoint.into()), auth)
     }
 
+    /// Whether a connection may be tried at all; sends nothing.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        checked_endpoint(self)?;
+        credentials(&self.auth).map(|_| ())
+    }
+
     fn new(project: String, endpoint: Option<String>, auth: Auth) -> Self {
         Self {
             project,

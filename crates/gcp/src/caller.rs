@@ -20,8 +20,28 @@ use crate::{Config, ConfigError};
 /// `other`; `none` without a whole answer), and the time it took. Both texts come from short fixed lists.
 pub type OnCall = Arc<dyn Fn(&'static str, &'static str, Duration) + Send + Sync>;
 
-/// Google accepts connections within milliseconds; a longer wait is a lost packet or a firewall.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for Google before a call is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection. Google accepts one within milliseconds; a longer wait is a lost packet or a firewall.
+    pub connect: Duration,
+    /// For the answer to one attempt of a read. Google's reads take well under a second; a stuck connection must not
+    /// use up the deadline of all attempts, which is twice as long.
+    pub read: Duration,
+    /// For the answer to a policy write, which is tried once. Longer than any takes in practice, for giving up leaves
+    /// its effect open.
+    pub write: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+        }
+    }
+}
 
 /// The answer to anything but a policy: a page of 500 projects or 20 resources with all their policies stays far below.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -35,11 +55,11 @@ const REQUEST_REASON: HeaderName = HeaderName::from_static("x-goog-request-reaso
 
 /// How long to wait, and how often to try.
 pub(crate) struct Patience {
-    /// One attempt of a read. Google's reads take well under a second; a stuck connection must not use up the deadline.
+    /// One attempt of a read.
     pub(crate) read_attempt: Duration,
     /// All attempts of a read and the pauses between them: the queue above retries later, and fairer.
     pub(crate) read_total: Duration,
-    /// The one attempt of a write. Longer than any write takes in practice, for giving up leaves its effect open.
+    /// The one attempt of a write.
     pub(crate) write: Duration,
     /// The first pause before a read is repeated; it doubles, with jitter.
     pub(crate) pause: Duration,
@@ -47,12 +67,12 @@ pub(crate) struct Patience {
     pub(crate) repeats: usize,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
+impl Patience {
+    pub(crate) fn of(timeouts: &Timeouts) -> Self {
         Self {
-            read_attempt: Duration::from_secs(10),
-            read_total: Duration::from_secs(20),
-            write: Duration::from_secs(30),
+            read_attempt: timeouts.read,
+            read_total: timeouts.read.saturating_mul(2),
+            write: timeouts.write,
             pause: Duration::from_millis(200),
             repeats: 3,
         }
@@ -127,6 +147,7 @@ pub(crate) struct Caller {
     tokens: Tokens,
     patience: Patience,
     on_call: Option<OnCall>,
+    pub(crate) projects_query: Option<String>,
     /// Checked; paths are appended to them.
     pub(crate) endpoints: Endpoints,
 }
@@ -136,7 +157,7 @@ impl Caller {
         let endpoints = config.endpoints.checked()?;
         let mut builder = Client::builder()
             .user_agent(concat!("curfew/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(config.timeouts.connect)
             .redirect(redirect::Policy::none())
             .retry(retry::never());
         if endpoints != Endpoints::default() {
@@ -148,6 +169,7 @@ impl Caller {
             tokens: Tokens::new(&config.tokens)?,
             patience,
             on_call: config.on_call,
+            projects_query: config.projects_query,
             endpoints,
         })
     }

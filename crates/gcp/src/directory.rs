@@ -11,6 +11,7 @@ use moka::future::Cache;
 use serde::Deserialize;
 
 use crate::caller::{Call, Caller};
+use crate::members;
 
 /// Group addresses → resource names. Only what is there is kept.
 pub(crate) type GroupNames = Cache<String, String>;
@@ -25,7 +26,7 @@ const GROUP_NAME_AGE_MAX: Duration = Duration::from_mins(5);
 /// (<https://cloud.google.com/identity/docs/reference/rest/v1/groups.memberships/searchTransitiveGroups>).
 const GROUPS_PAGE_SIZE: &str = "1000";
 
-/// 50,000 groups of one person; beyond that something is wrong with the list.
+/// 50,000 groups of one person, or members of one group; beyond that something is wrong with the list.
 const GROUPS_PAGES_MAX: usize = 50;
 
 /// The label of every group that has an address, security groups included; the search requires a label.
@@ -37,9 +38,9 @@ pub(crate) fn group_names() -> GroupNames {
 
 /// Who is in which group, nested groups included.
 ///
-/// Needs transitive membership search, which Google offers with Cloud Identity Premium and Workspace Enterprise;
-/// elsewhere it answers 403, which is [`RetryClass::Denied`] here. Google answers 403 as well for a group that does
-/// not exist or that this identity may not see.
+/// Google searches nested memberships for customers of Cloud Identity Premium and Workspace Enterprise. Elsewhere it
+/// answers 403, and the groups are followed one by one in the Admin SDK Directory. Google answers 403 as well for a
+/// group that this identity may not see; then the Directory refuses too, and that is the answer.
 #[derive(Clone)]
 pub struct GoogleDirectory {
     caller: Arc<Caller>,
@@ -95,6 +96,39 @@ impl GoogleDirectory {
 impl Directory for GoogleDirectory {
     /// A group that does not exist has no members.
     async fn is_member(&self, group: &Email, person: &Email) -> Result<bool, PortError> {
+        match self.searched_member(group, person).await {
+            Err(error) if error.class == RetryClass::Denied => {
+                members::is_member(&self.caller, group, person).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Groups without an e-mail address, which no policy member can name, are left out.
+    async fn groups_of(&self, person: &Email) -> Result<BTreeSet<Email>, PortError> {
+        match self.searched_groups(person).await {
+            Err(error) if error.class == RetryClass::Denied => {
+                members::groups_of(&self.caller, person).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn members_of(&self, group: &Email) -> Result<BTreeSet<Email>, PortError> {
+        let mut people = match self.searched_members(group).await {
+            Err(error) if error.class == RetryClass::Denied => {
+                members::people_of(&self.caller, group).await
+            }
+            answer => answer,
+        }?;
+        people.retain(|member| !member.is_service_account());
+        Ok(people)
+    }
+}
+
+/// The searches that need the licence.
+impl GoogleDirectory {
+    async fn searched_member(&self, group: &Email, person: &Email) -> Result<bool, PortError> {
         if let Some(name) = self.group_names.get(group.as_str()).await {
             match self.check(&name, group, person).await? {
                 Some(is_member) => return Ok(is_member),
@@ -105,8 +139,7 @@ impl Directory for GoogleDirectory {
         Ok(self.check(&name, group, person).await?.unwrap_or(false))
     }
 
-    /// Groups without an e-mail address, which no policy member can name, are left out.
-    async fn groups_of(&self, person: &Email) -> Result<BTreeSet<Email>, PortError> {
+    async fn searched_groups(&self, person: &Email) -> Result<BTreeSet<Email>, PortError> {
         let act = format!("search the groups of {person}");
         let url = format!(
             "{}/v1/groups/-/memberships:searchTransitiveGroups",
@@ -121,6 +154,24 @@ impl Directory for GoogleDirectory {
         let relations = self.caller.read_pages(&call, GROUPS_PAGES_MAX, split).await?;
         let own = relations.into_iter().filter(|relation| relation.group_key.namespace.is_empty());
         Ok(own.filter_map(|relation| Email::parse(&relation.group_key.id).ok()).collect())
+    }
+
+    async fn searched_members(&self, group: &Email) -> Result<BTreeSet<Email>, PortError> {
+        let Some(name) = self.look_up(group).await? else { return Ok(BTreeSet::new()) };
+        let url = format!(
+            "{}/v1/{name}/memberships:searchTransitiveMemberships",
+            self.caller.endpoints.cloud_identity
+        );
+        let act = format!("search the members of {group}");
+        let call = Call::get("cloudidentity.searchTransitiveMemberships", act, url)
+            .query("pageSize", GROUPS_PAGE_SIZE);
+        let split = |page: MembersPage| (page.memberships, page.next_page_token);
+        let relations = self.caller.read_pages(&call, GROUPS_PAGES_MAX, split).await?;
+        // Groups are `groups/<id>`; whatever has no address of this directory is nobody that could sign in here.
+        let people = relations.iter().filter(|relation| !relation.member.starts_with("groups/"));
+        let keys = people.flat_map(|relation| &relation.preferred_member_key);
+        let own = keys.filter(|key| key.namespace.is_empty());
+        Ok(own.filter_map(|key| Email::parse(&key.id).ok()).collect())
     }
 }
 
@@ -148,6 +199,21 @@ struct GroupsPage {
 #[serde(rename_all = "camelCase")]
 struct GroupRelation {
     group_key: GroupKey,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct MembersPage {
+    memberships: Vec<MemberRelation>,
+    next_page_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberRelation {
+    member: String,
+    #[serde(default)]
+    preferred_member_key: Vec<GroupKey>,
 }
 
 /// A namespace marks groups of a foreign directory, whose ids are no addresses.

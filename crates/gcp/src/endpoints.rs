@@ -1,8 +1,15 @@
 //! Base URLs: Google's, or a loopback address for the simulator and for tests.
 
+use curfew_core::resource::Resource;
+use curfew_core::role::Role;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
 use crate::ConfigError;
+
+/// All that RFC 3986 §2.3 does not call unreserved. A colon is among it: unescaped, the one in a domain-scoped project
+/// id reads as the start of a custom method's name.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a base URL is refused: access tokens would go there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +71,24 @@ impl Endpoints {
             directory: checked("directory", &self.directory)?,
         })
     }
+}
+
+/// A node's name in a path, such as `projects/example.com%3Aweb-app`.
+pub(crate) fn path_of(node: &Resource) -> String {
+    match node {
+        Resource::Project(id) => format!("projects/{}", segment(id)),
+        Resource::Folder(_) | Resource::Organization(_) => node.to_string(),
+    }
+}
+
+/// A role's name in a path.
+pub(crate) fn path_of_role(role: &Role) -> String {
+    role.as_str().split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// The base URL without its final slash, if tokens may go there.
@@ -142,6 +167,21 @@ mod tests {
         ] {
             assert!(checked("iam", base).is_err(), "{base:?}");
         }
+    }
+
+    #[test]
+    fn names_in_paths_are_escaped() {
+        let node = |name: &str| path_of(&Resource::parse(name).unwrap());
+        assert_eq!(node("projects/demo-web"), "projects/demo-web");
+        assert_eq!(node("projects/example.com:web-app"), "projects/example.com%3Aweb-app");
+        assert_eq!(node("folders/1"), "folders/1");
+        let role = |name: &str| path_of_role(&Role::parse(name).unwrap());
+        assert_eq!(role("roles/compute.viewer"), "roles/compute.viewer");
+        assert_eq!(
+            role("projects/example.com:web-app/roles/x_1"),
+            "projects/example.com%3Aweb-app/roles/x_1"
+        );
+        assert_eq!(segment("o'b%r+a/../@x.y"), "o%27b%25r%2Ba%2F..%2F%40x.y");
     }
 
     #[test]

@@ -5,13 +5,17 @@
 //! size, and what does not have the documented shape is an error, never an empty value. Reads are repeated within a
 //! deadline; a policy write is sent once and never repeated here.
 
+mod analysis;
+mod assets;
 mod caller;
 mod catalog;
 mod directory;
 mod endpoints;
 mod failure;
 mod json;
+mod members;
 mod policies;
+mod projects;
 mod tokens;
 mod wire;
 
@@ -22,7 +26,7 @@ use std::sync::Arc;
 
 use curfew_core::resource::Resource;
 
-pub use caller::OnCall;
+pub use caller::{OnCall, Timeouts};
 pub use catalog::GoogleCatalog;
 pub use directory::GoogleDirectory;
 pub use endpoints::{Endpoints, NotAllowed};
@@ -39,6 +43,11 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// Where access tokens come from.
     pub tokens: TokenSource,
+    /// How long to wait for Google.
+    pub timeouts: Timeouts,
+    /// If given, only projects that a search of Resource Manager finds by this query are listed
+    /// (<https://cloud.google.com/resource-manager/reference/rest/v3/projects/search>).
+    pub projects_query: Option<String>,
     /// Called after every attempt, for metrics.
     pub on_call: Option<OnCall>,
 }
@@ -75,7 +84,8 @@ pub struct Google {
 impl Google {
     /// Checks the configuration; sends nothing. Must run inside a tokio runtime, which refreshes tokens.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Self::with_patience(config, Patience::default())
+        let patience = Patience::of(&config.timeouts);
+        Self::with_patience(config, patience)
     }
 
     fn with_patience(config: Config, patience: Patience) -> Result<Self, ConfigError> {

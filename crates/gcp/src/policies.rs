@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::caller::{Call, Caller};
+use crate::endpoints::path_of;
 use crate::json::Fields;
 use crate::wire::{POLICY_VERSION, decode, encode};
 
@@ -59,7 +60,11 @@ impl PolicyClient for GooglePolicies {
         }
         let policy = encode(policy)
             .map_err(|error| PortError::because(RetryClass::Invalid, act.as_str(), error))?;
-        let url = format!("{}/v3/{resource}:setIamPolicy", self.caller.endpoints.resource_manager);
+        let url = format!(
+            "{}/v3/{}:setIamPolicy",
+            self.caller.endpoints.resource_manager,
+            path_of(resource)
+        );
         let call = Call::post(
             "resourcemanager.setIamPolicy",
             &act,
@@ -92,7 +97,7 @@ struct GetOptions {
 
 /// The policy of exactly this node, as it is now.
 pub(crate) async fn read_policy(caller: &Caller, node: &Resource) -> Result<Policy, PortError> {
-    let url = format!("{}/v3/{node}:getIamPolicy", caller.endpoints.resource_manager);
+    let url = format!("{}/v3/{}:getIamPolicy", caller.endpoints.resource_manager, path_of(node));
     let body = GetBody { options: GetOptions { requested_policy_version: POLICY_VERSION } };
     let call = Call::post(
         "resourcemanager.getIamPolicy",

@@ -42,7 +42,8 @@ pub(crate) fn decode(mut fields: Fields) -> Result<Policy, PolicyError> {
     Ok(Policy { version, etag, bindings, rest: Rest(fields.canonical()?) })
 }
 
-fn decode_binding(mut fields: Fields) -> Result<Binding, Error> {
+/// Reads one binding.
+pub(crate) fn decode_binding(mut fields: Fields) -> Result<Binding, Error> {
     Ok(Binding {
         role: fields.take("role")?,
         members: fields.take("members")?,

@@ -20,7 +20,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn principal(&self) -> Principal {
-        Principal::User(self.person.email.clone())
+        self.person.principal()
     }
 
     pub(crate) fn subject(&self) -> &str {

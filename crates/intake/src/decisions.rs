@@ -82,7 +82,8 @@ async fn check_decider(app: &App, caller: &Caller, spec: &Spec) -> Result<(), Re
 
 /// Whether the caller asks, or would receive the access.
 pub(crate) fn is_self(caller: &Caller, spec: &Spec) -> bool {
-    spec.requester.is(&caller.person) || *spec.principal.email() == caller.person.email
+    spec.requester.is(&caller.person)
+        || spec.principal.email().is_same_mailbox(&caller.person.email)
 }
 
 /// Whether the requester left the choice open, or chose the caller.

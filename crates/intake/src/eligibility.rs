@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_core::condition::Activation;
 use curfew_core::eligible::{EligibleBinding, offers};
-use curfew_core::judge::{Eligibility, Evidence, Rules, judge, within_scope};
+use curfew_core::judge::{Evidence, Rules, above, within_scope};
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
-use curfew_core::role::permissions_hash;
+use curfew_core::role::Powers;
 use curfew_core::spec::{RequestedRole, Spec};
 use curfew_core::world::{Observed, Unanswered};
 use curfew_ports::{Catalog, Directory, PortError, RetryClass};
@@ -17,53 +17,43 @@ use futures_util::stream;
 
 use crate::App;
 use crate::errors::{Reason, Refusal};
-use crate::peers;
 
 /// Membership questions in flight for one filing; Google's quotas are per second.
 const QUESTIONS_AT_ONCE: usize = 8;
 
-/// Completes a spec whose roles are asked under `conditions` (`None`: the only one there is), if it may be filed.
+/// The roles of a spec with what they are asked under: `conditions` (`None`: the only one there is), each tied to the
+/// eligibility that offers it. What they give goes into the evidence.
 pub(crate) async fn settle(
     app: &App,
-    mut spec: Spec,
+    spec: &Spec,
     conditions: &[Option<String>],
-) -> Result<Spec, Refusal> {
-    let rules = &app.settings().rules;
-    let mut evidence = gather(app, &spec).await?;
+    evidence: &mut Evidence,
+) -> Result<Vec<RequestedRole>, Refusal> {
     let mut settled = spec.roles.clone();
     for (position, (role, condition)) in settled.iter_mut().zip(conditions).enumerate() {
-        let choice = choose(&spec, position, condition.as_deref(), &evidence)?;
+        let choice = choose(spec, position, condition.as_deref(), evidence)?;
         let permissions = match choice {
             Some(binding) => {
                 role.entitlement.clone_from(&binding.name);
                 role.resource_condition = binding.carried.to_string();
                 let permissions = app.intake.catalog.permissions(&role.role).await;
-                permissions
-                    .map_err(|error| Refusal::look_up(&error))?
-                    .as_ref()
-                    .map(permissions_hash)
+                permissions.map_err(|error| Refusal::look_up(&error))?.as_ref().map(Powers::of)
             }
             // What nobody offers is refused below, whatever it permits; it needs no look-up.
-            None => Some(role.permissions_hash.clone()),
+            None => {
+                Some(Powers { hash: role.permissions_hash.clone(), ..Powers::of(&BTreeSet::new()) })
+            }
         };
-        if let Some(hash) = &permissions {
-            role.permissions_hash = hash.clone();
+        if let Some(powers) = &permissions {
+            role.permissions_hash = powers.hash.clone();
         }
         evidence.permissions.insert(role.role.clone(), permissions);
     }
-    spec.roles = settled;
-    match judge(&spec, &evidence, rules) {
-        Observed::Known(Eligibility::Yes(_)) => {
-            peers::check_chosen(app, &spec).await?;
-            Ok(spec)
-        }
-        Observed::Known(Eligibility::No(why)) => Err(why.into()),
-        Observed::Unknown(why) => Err(unanswered(&why)),
-    }
+    Ok(settled)
 }
 
 /// Ancestry, offers and memberships, as they are now.
-async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> {
+pub(crate) async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> {
     let (ancestry, offered) = offered_on(app, &spec.resource).await?;
     let groups: BTreeSet<Email> = spec
         .roles
@@ -72,7 +62,21 @@ async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> {
         .flat_map(|binding| binding.groups_in_question(&spec.principal))
         .collect();
     let member_of = memberships(&*app.intake.directory, groups, spec.principal.email()).await;
-    Ok(Evidence { ancestry, offered, member_of, permissions: BTreeMap::new() })
+    let above_protected = above_protected(app, &spec.resource).await;
+    Ok(Evidence { ancestry, offered, member_of, permissions: BTreeMap::new(), above_protected })
+}
+
+/// The nodes above the protected ones, if `resource` can be one of them.
+async fn above_protected(app: &App, resource: &Resource) -> Observed<BTreeSet<Resource>> {
+    if matches!(resource, Resource::Project(_)) {
+        return Observed::Unknown(Unanswered::NotAsked);
+    }
+    let catalog = &*app.intake.catalog;
+    let asked = app.settings().rules.protected.iter().map(|node| catalog.ancestry(node));
+    match try_join_all(asked).await {
+        Ok(found) => Observed::Known(above(&found)),
+        Err(error) => Observed::Unknown(Unanswered::Failed(error.chain())),
+    }
 }
 
 /// Where a resource lies, and what is eligible there.
@@ -101,13 +105,13 @@ fn unknown_resource(error: &PortError) -> Refusal {
     }
 }
 
-/// Eligible bindings from the resource up to the scope; what stands above is not ours to look at.
+/// Eligible bindings of trusted nodes from the resource up to the scope; what stands above is not ours to look at.
 async fn offered(
     catalog: &dyn Catalog,
     ancestry: &[Resource],
     rules: &Rules,
 ) -> Result<Vec<EligibleBinding>, PortError> {
-    let nodes = within_scope(ancestry, rules).iter();
+    let nodes = within_scope(ancestry, rules).iter().filter(|node| rules.trusts(node));
     let asked = nodes.map(|node| async move {
         Ok::<_, PortError>(offers(node, &catalog.policy(node).await?).eligible)
     });

@@ -90,7 +90,7 @@ macro_rules! reasons {
 
 reasons! {
     NotSignedIn "NOT_SIGNED_IN" 401 Unauthenticated "There is no valid IAP assertion.";
-    AccountNotAdmitted "ACCOUNT_NOT_ADMITTED" 403 PermissionDenied "The signed-in account is no person's, or of a domain that is not admitted.";
+    AccountNotAdmitted "ACCOUNT_NOT_ADMITTED" 403 PermissionDenied "The signed-in account is no Google account, or of a domain that is not admitted.";
     SignInUnavailable "SIGN_IN_UNAVAILABLE" 503 Unavailable "IAP's keys cannot be fetched, so nobody can be recognised.";
     CrossSite "CROSS_SITE" 403 PermissionDenied "Another site sent the request.";
     FormExpired "FORM_EXPIRED" 403 PermissionDenied "The form's token is missing, too old, or was made for something else.";
@@ -98,6 +98,7 @@ reasons! {
     RouteUnknown "ROUTE_UNKNOWN" 404 NotFound "There is nothing at this path.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 InvalidArgument "The path knows other methods.";
     NotFound "NOT_FOUND" 404 NotFound "There is no such request, or the caller may not see it.";
+    EntitlementUnknown "ENTITLEMENT_UNKNOWN" 404 NotFound "There is no such entitlement, or the caller does not hold it.";
     NotOffered "NOT_OFFERED" 409 FailedPrecondition "The act is known, and not offered yet.";
 
     ContentType "CONTENT_TYPE" 415 InvalidArgument "The body is not declared to be what the route reads.";
@@ -116,8 +117,8 @@ reasons! {
     ResourceConditionNotOffered "RESOURCE_CONDITION_NOT_OFFERED" 403 PermissionDenied "The role is offered, and not under this condition.";
     ReceiverNotAllowed "RECEIVER_NOT_ALLOWED" 403 PermissionDenied "The receiver is somebody else than the requester.";
     OutOfScope "OUT_OF_SCOPE" 403 PermissionDenied "The resource lies outside of what is managed here.";
-    ProtectedResource "PROTECTED_RESOURCE" 403 PermissionDenied "The resource holds the access system itself.";
-    ResourceKindNotOffered "RESOURCE_KIND_NOT_OFFERED" 400 InvalidArgument "Only projects can be asked for.";
+    ProtectedResource "PROTECTED_RESOURCE" 403 PermissionDenied "The resource holds the access system itself, or the role would reach it from above.";
+    JustificationNotAccepted "JUSTIFICATION_NOT_ACCEPTED" 400 InvalidArgument "The justification does not match the configured pattern.";
     DurationOutOfBounds "DURATION_OUT_OF_BOUNDS" 400 InvalidArgument "Shorter than a minute, or longer than the maximum.";
     StartOutOfBounds "START_OUT_OF_BOUNDS" 400 InvalidArgument "In the past, or too far ahead.";
     RolesOutOfBounds "ROLES_OUT_OF_BOUNDS" 400 InvalidArgument "No role, too many, or one twice.";
@@ -125,6 +126,8 @@ reasons! {
     BreakGlassNotOffered "BREAK_GLASS_NOT_OFFERED" 400 InvalidArgument "No break-glass rule is configured.";
     UnknownRole "UNKNOWN_ROLE" 403 PermissionDenied "IAM does not know the role.";
     RoleChanged "ROLE_CHANGED" 409 Aborted "The role's permissions changed meanwhile.";
+    RoleNotGrantableHere "ROLE_NOT_GRANTABLE_HERE" 400 InvalidArgument "The role is a custom one of another project or organisation.";
+    DangerousRole "DANGEROUS_ROLE" 403 PermissionDenied "The role lets its holder make itself more powerful, and such roles are refused here.";
     NotEligible "NOT_ELIGIBLE" 403 PermissionDenied "No eligible binding offers the role to the caller.";
     ActivationsMixed "ACTIVATIONS_MIXED" 400 InvalidArgument "Some of the roles need a peer's approval and some do not.";
     ApproversNotAllowed "APPROVERS_NOT_ALLOWED" 400 InvalidArgument "Approvers are chosen where none is needed, too few or too many, one twice, the caller, or one who may not approve.";
@@ -146,6 +149,7 @@ reasons! {
     TooManyAttempts "TOO_MANY_ATTEMPTS" 429 ResourceExhausted "The caller sends changes too fast.";
     Overloaded "OVERLOADED" 429 ResourceExhausted "More requests are in flight than can be served.";
     LookUpFailed "LOOK_UP_FAILED" 503 Unavailable "Something that the answer needs cannot be read at the moment.";
+    ListNotReady "LIST_NOT_READY" 503 Unavailable "What may be asked for is being read for the first time since the start.";
     StoreUnavailable "STORE_UNAVAILABLE" 503 Unavailable "The store cannot be reached at the moment.";
     SigningUnavailable "SIGNING_UNAVAILABLE" 503 Unavailable "The act cannot be signed at the moment.";
     Internal "INTERNAL" 500 Internal "A fault of the service.";
@@ -157,7 +161,6 @@ impl From<Objection> for Reason {
             Objection::ReceiverNotAllowed => Self::ReceiverNotAllowed,
             Objection::OutOfScope => Self::OutOfScope,
             Objection::ProtectedResource => Self::ProtectedResource,
-            Objection::ResourceKindNotOffered => Self::ResourceKindNotOffered,
             Objection::DurationOutOfBounds => Self::DurationOutOfBounds,
             Objection::StartOutOfBounds => Self::StartOutOfBounds,
             Objection::RolesOutOfBounds => Self::RolesOutOfBounds,
@@ -165,6 +168,8 @@ impl From<Objection> for Reason {
             Objection::BreakGlassNotOffered => Self::BreakGlassNotOffered,
             Objection::UnknownRole => Self::UnknownRole,
             Objection::RoleChanged => Self::RoleChanged,
+            Objection::RoleNotGrantableHere => Self::RoleNotGrantableHere,
+            Objection::DangerousRole => Self::DangerousRole,
             Objection::NotEligible => Self::NotEligible,
             Objection::ActivationsMixed => Self::ActivationsMixed,
             Objection::ApproversNotAllowed => Self::ApproversNotAllowed,
@@ -221,6 +226,11 @@ impl Refusal {
             Reason::NotFound,
             "There is no such request, or you may not see it: `GET /v1/requests` lists yours.",
         )
+    }
+
+    pub(crate) fn no_entitlement() -> Self {
+        let message = "There is no such entitlement of yours: `GET /v1/entitlements` lists them.";
+        Self::new(Reason::EntitlementUnknown, message)
     }
 
     pub(crate) fn look_up(error: &PortError) -> Self {

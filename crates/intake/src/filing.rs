@@ -1,23 +1,21 @@
-//! Filing a request: parse, judge, sign, write once.
+//! Filing a request: parse, judge, sign, write once. And what would happen, without doing it.
 
-use chrono::SubsecRound as _;
-use curfew_core::condition::{NARROWING_NAMES_MAX, ResourceName};
-use curfew_core::id::{Digest, Nonce, RequestId};
-use curfew_core::judge::judge_form;
-use curfew_core::principal::{Email, Principal};
-use curfew_core::resource::Resource;
-use curfew_core::role::Role;
-use curfew_core::spec::{RequestedRole, Spec};
+mod draft;
+mod examine;
+pub(crate) mod report;
+
+use curfew_core::id::{Digest, RequestId};
+use curfew_core::spec::Spec;
 use curfew_ports::{Committed, ListQuery, PortError, RetryClass, StoredEnvelope, StoredRequest};
-use curfew_proto::{convert, json, parse_duration, payload, v1};
+use curfew_proto::{json, payload, v1};
 
 use crate::App;
 use crate::auth::Caller;
-use crate::eligibility;
 use crate::errors::{Reason, Refusal};
-use crate::limits::{self, COUNTED_MAX, OPEN_MAX};
-use crate::text;
+use crate::limits::{COUNTED_MAX, OPEN_MAX};
 use crate::view::{self, Seen};
+pub(crate) use examine::Examined;
+use report::Report;
 
 /// How often the same bytes are sent to a store that does not answer; the create is idempotent.
 const CREATE_ATTEMPTS: usize = 2;
@@ -27,14 +25,6 @@ pub(crate) struct Filed {
     pub(crate) seen: Seen,
     /// Whether it is new; else the same caller filed the same body under the same key before.
     pub(crate) is_new: bool,
-}
-
-/// A parsed body: the spec but for what only live answers tell, and the condition asked for per role.
-struct Draft {
-    spec: Spec,
-    conditions: Vec<Option<String>>,
-    ticket: Option<String>,
-    body_digest: Digest,
 }
 
 /// Files the request that `body` (JSON) asks for. With a `key`, the same caller and body get the stored request.
@@ -49,20 +39,20 @@ pub(crate) async fn file(
         Some(key) => RequestId::idempotent(caller.subject(), key),
         None => RequestId::from_bits(app.intake.entropy.bits()),
     };
-    let draft = draft(app, caller, id, wire, Digest::of(body))?;
-    judge_form(&draft.spec, &app.settings().rules)?;
+    let body_digest = Digest::of(body);
+    let report = &mut Report::until_the_first_refusal();
+    let draft = draft::draft(app, caller, id.clone(), wire, report)?.ok_or_else(unexamined)?;
+    examine::form(app, &draft, report)?;
     let _turn = app.limits.turn(&caller.person.subject).await;
     if key.is_some()
-        && let Some(stored) = find(app, &draft.spec.id).await?
+        && let Some(stored) = find(app, &id).await?
     {
-        return same_request(app, caller, &draft.body_digest, stored);
+        return same_request(app, caller, &body_digest, stored);
     }
-    let filed = filed_before(app, caller).await?;
-    limits::check_new(&filed, app.now())?;
-    let Draft { spec, conditions, ticket, body_digest } = draft;
-    let spec = eligibility::settle(app, spec, &conditions).await?;
-    check_open(app, &filed, &spec)?;
-    let text = payload::spec(&spec, &app.settings().installation, &body_digest, ticket.as_deref());
+    let examined = examine::standing(app, caller, &draft, report).await?;
+    let Examined { spec, .. } = examined.ok_or_else(unexamined)?;
+    let ticket = draft.ticket.as_deref();
+    let text = payload::spec(&spec, &app.settings().installation, &body_digest, ticket);
     let envelope = app
         .intake
         .signer
@@ -85,118 +75,27 @@ pub(crate) async fn file(
     }
 }
 
-fn draft(
+/// What filing `body` would come to: every check with how it went, and what passed them all. Nothing is stored.
+pub(crate) async fn examine(
     app: &App,
     caller: &Caller,
-    id: RequestId,
-    body: v1::CreateRequestBody,
-    body_digest: Digest,
-) -> Result<Draft, Refusal> {
-    let settings = app.settings();
-    // The entitlement and the permissions come from live answers, the digest from the signed text.
-    let unknown = Digest::of(b"");
-    let spec = Spec {
-        id,
-        digest: unknown.clone(),
-        requester: caller.person.clone(),
-        principal: principal(caller, body.principal.as_deref())?,
-        resource: resource(&body.resource)?,
-        roles: roles(&body.roles, settings.rules.roles_max, &unknown)?,
-        resource_names: resource_names(&body.resource_names)?,
-        duration: match body.duration.as_deref() {
-            Some(text) => parse_duration(text).map_err(|error| invalid("duration", &error))?,
-            None => settings.default_duration(),
-        },
-        start_at: match body.start_at.as_ref() {
-            Some(wire) => {
-                let at = convert::time_from_wire(wire)
-                    .ok_or_else(|| invalid("startAt", &"must be an RFC 3339 time"))?;
-                Some(at.trunc_subsecs(6))
-            }
-            None => None,
-        },
-        justification: text::prose("justification", &body.justification)?,
-        ticket: None,
-        chosen_approvers: chosen_approvers(
-            &body.chosen_approvers,
-            settings.rules.peers.chosen_max,
-        )?,
-        break_glass: body.break_glass,
-        requested_at: app.now(),
-        nonce: Nonce::from_bits(app.intake.entropy.bits()),
-        authentication: caller.authentication.clone(),
+    body: &[u8],
+) -> Result<(Report, Option<Examined>), Refusal> {
+    let wire: v1::CreateRequestBody = json::from_json(body)?;
+    let id = RequestId::from_bits(app.intake.entropy.bits());
+    let mut report = Report::of_everything();
+    let Some(draft) = draft::draft(app, caller, id, wire, &mut report)? else {
+        examine::skip_rest(&mut report);
+        return Ok((report, None));
     };
-    let ticket = body.ticket.as_deref().map(|ticket| text::ticket("ticket", ticket)).transpose()?;
-    let conditions = body.roles.into_iter().map(|role| role.resource_condition).collect();
-    Ok(Draft { spec, conditions, ticket, body_digest })
+    examine::form(app, &draft, &mut report)?;
+    let examined = examine::standing(app, caller, &draft, &mut report).await?;
+    Ok((report, examined))
 }
 
-fn invalid(field: &str, error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::field(Reason::FieldInvalid, field, format!("{error}."))
-}
-
-fn required(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.is_empty() {
-        Err(Refusal::field(Reason::FieldRequired, field, "is required."))
-    } else {
-        Ok(())
-    }
-}
-
-fn principal(caller: &Caller, text: Option<&str>) -> Result<Principal, Refusal> {
-    let Some(text) = text else { return Ok(caller.principal()) };
-    Principal::parse(text).map_err(|error| invalid("principal", &error))
-}
-
-fn resource(text: &str) -> Result<Resource, Refusal> {
-    required("resource", text)?;
-    Resource::parse(text).map_err(|error| invalid("resource", &error))
-}
-
-fn roles(
-    wire: &[v1::RoleBody],
-    max: usize,
-    unknown: &Digest,
-) -> Result<Vec<RequestedRole>, Refusal> {
-    if !(1..=max).contains(&wire.len()) {
-        let message = format!("must name 1 to {max} roles, each once.");
-        return Err(Refusal::field(Reason::RolesOutOfBounds, "roles", message));
-    }
-    let read = |(position, role): (usize, &v1::RoleBody)| {
-        let field = format!("roles[{position}].role");
-        required(&field, &role.role)?;
-        Ok(RequestedRole {
-            role: Role::parse(&role.role).map_err(|error| invalid(&field, &error))?,
-            resource_condition: role.resource_condition.clone().unwrap_or_default(),
-            entitlement: String::new(),
-            permissions_hash: unknown.clone(),
-        })
-    };
-    wire.iter().enumerate().map(read).collect()
-}
-
-fn resource_names(wire: &[String]) -> Result<Vec<ResourceName>, Refusal> {
-    if wire.len() > NARROWING_NAMES_MAX {
-        let message = format!("must hold at most {NARROWING_NAMES_MAX} names.");
-        return Err(Refusal::field(Reason::ResourceNamesNotAllowed, "resourceNames", message));
-    }
-    let read = |(position, name): (usize, &String)| {
-        ResourceName::parse(name)
-            .map_err(|error| invalid(&format!("resourceNames[{position}]"), &error))
-    };
-    wire.iter().enumerate().map(read).collect()
-}
-
-fn chosen_approvers(wire: &[String], max: usize) -> Result<Vec<Email>, Refusal> {
-    if wire.len() > max {
-        let message = format!("must name at most {max} people.");
-        return Err(Refusal::field(Reason::ApproversNotAllowed, "chosenApprovers", message));
-    }
-    let read = |(position, email): (usize, &String)| {
-        Email::parse(email)
-            .map_err(|error| invalid(&format!("chosenApprovers[{position}]"), &error))
-    };
-    wire.iter().enumerate().map(read).collect()
+/// Nothing passes without having been examined.
+fn unexamined() -> Refusal {
+    Refusal::new(Reason::Internal, "The request was not examined: try again, or tell an operator.")
 }
 
 /// Everything that this person filed lately, newest first.

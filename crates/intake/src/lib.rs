@@ -16,9 +16,11 @@ mod errors;
 mod filing;
 mod form_token;
 mod guard;
+mod justification;
 mod limits;
 mod metrics;
 mod offers;
+mod page_token;
 mod params;
 mod peers;
 mod routes;
@@ -30,6 +32,7 @@ mod text;
 mod timeline;
 mod ui;
 mod view;
+mod warnings;
 
 use std::sync::Arc;
 
@@ -38,9 +41,10 @@ use curfew_ports::{Catalog, Clock, Directory, Entropy, EnvelopeSigner, RequestSt
 use curfew_trust::IapVerifier;
 
 pub use errors::{Code, Reason, Refusal};
+pub use justification::JustificationPattern;
 pub use metrics::Metrics;
 pub use routes::router;
-pub use settings::{BaseUrl, FormKey, Settings, SettingsError, Team};
+pub use settings::{BaseUrl, FormKey, ListSource, Settings, SettingsError, Team};
 
 /// What intake is made of.
 pub struct Intake {
@@ -69,7 +73,7 @@ pub struct Intake {
 /// The one shared state of all routes.
 struct App {
     intake: Intake,
-    index: offers::Shelf,
+    lists: Arc<offers::Shelf>,
     limits: limits::Limits,
 }
 
@@ -77,9 +81,9 @@ type Shared = Arc<App>;
 
 impl App {
     fn new(intake: Intake) -> Self {
-        let index = offers::Shelf::new(&intake);
+        let lists = Arc::new(offers::Shelf::new(&intake));
         let limits = limits::Limits::new(&intake.clock);
-        Self { intake, index, limits }
+        Self { intake, lists, limits }
     }
 
     fn settings(&self) -> &Settings {

@@ -1,216 +1,270 @@
-//! What people may ask for: an index of all eligible bindings in scope, by whom they name.
+//! What people may ask for: a kept index of all eligible bindings in scope, refreshed all the time.
 //!
-//! It is for lists only. Filing and granting judge live policies.
+//! It is for lists only. Filing and granting judge live policies. A list is never empty because something could not be
+//! read: before the first whole reading there is none, and after a failed one the last good one stands.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod misses;
+mod person;
+mod powers;
+mod refresh;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, SubsecRound as _, Utc};
 use curfew_core::condition::Activation;
-use curfew_core::eligible::{EligibleBinding, offers};
-use curfew_core::judge::{Rules, activation_of};
-use curfew_core::principal::{Email, Member, Principal};
+use curfew_core::danger::Dangerous;
+use curfew_core::index::{Index, Listed, Node, Offer, OfferKey, Page, Search};
+use curfew_core::judge::{Rules, activation_for};
+use curfew_core::principal::{Email, Member};
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
-use curfew_ports::{Catalog, Clock, EffectivePolicies, PortError, ProjectInfo};
-use tokio::sync::Mutex;
+use curfew_ports::{Catalog, Clock, Entropy};
+use tokio::sync::watch;
 
 use crate::Intake;
 use crate::errors::{Reason, Refusal};
+use crate::metrics::Metrics;
+use crate::settings::ListSource;
+use misses::Misses;
+use person::People;
+use powers::Powers;
+use refresh::Flaws;
 
-/// How old a list may be.
-const AGE_MAX: Duration = Duration::from_secs(10);
+/// How long a question waits for the first reading of all policies before it is told to come back: a small
+/// organisation is read by then.
+const FIRST_READING_WAIT: Duration = Duration::from_secs(5);
 
-/// After a failed look-up others wait this long, so that they do not queue for the same failure.
-const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
+/// When to come back, if the first reading is not done.
+const FIRST_READING_RETRY: Duration = Duration::from_secs(5);
 
-/// Something that a person may ask for, on one resource.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Offer<'a> {
-    pub(crate) project: &'a ProjectInfo,
-    pub(crate) binding: &'a EligibleBinding,
-    pub(crate) condition: &'a str,
-}
+/// An index that is older than this is said to be, to whoever looks at it.
+pub(crate) const STALE_AFTER: Duration = Duration::from_mins(15);
 
-/// One eligible binding and where it is in force.
-struct Entry {
-    binding: EligibleBinding,
-    condition: String,
-    /// Positions in [`Index::projects`], each with how far up its policy stands.
-    projects: Vec<(usize, usize)>,
-}
-
-/// All eligible bindings, found by their members.
-pub(crate) struct Index {
-    projects: Vec<ProjectInfo>,
-    entries: Vec<Entry>,
-    by_member: BTreeMap<Member, Vec<usize>>,
-}
-
-impl Index {
-    fn build(
-        mut projects: Vec<ProjectInfo>,
-        effective: &[EffectivePolicies],
-        protected: &BTreeSet<Resource>,
-    ) -> Self {
-        projects.sort_by(|a, b| a.resource.cmp(&b.resource));
-        let mut index = Self { projects, entries: Vec::new(), by_member: BTreeMap::new() };
-        let positions: BTreeMap<Resource, usize> = index
-            .projects
-            .iter()
-            .enumerate()
-            .map(|(position, project)| (project.resource.clone(), position))
-            .collect();
-        // A node's policy comes with every project below it; reading it once keeps this linear in what there is.
-        let mut by_node: BTreeMap<&Resource, Vec<usize>> = BTreeMap::new();
-        for EffectivePolicies { resource, policies } in effective {
-            let holds_the_system = protected.contains(resource)
-                || policies.iter().any(|(node, _)| protected.contains(node));
-            let Some(&position) = positions.get(resource).filter(|_| !holds_the_system) else {
-                continue;
-            };
-            for (height, (node, policy)) in policies.iter().enumerate() {
-                let entries = by_node.entry(node).or_insert_with(|| {
-                    offers(node, policy)
-                        .eligible
-                        .into_iter()
-                        .map(|binding| index.add(binding))
-                        .collect()
-                });
-                for &entry in entries.iter() {
-                    if let Some(entry) = index.entries.get_mut(entry) {
-                        entry.projects.push((position, height));
-                    }
-                }
-            }
-        }
-        index
-    }
-
-    fn add(&mut self, binding: EligibleBinding) -> usize {
-        let position = self.entries.len();
-        for member in &binding.members {
-            self.by_member.entry(member.clone()).or_default().push(position);
-        }
-        self.entries.push(Entry {
-            condition: binding.carried.to_string(),
-            binding,
-            projects: Vec::new(),
-        });
-        position
-    }
-
-    /// The names of all eligible bindings that this person holds.
-    pub(crate) fn eligibilities(&self, person: &Email, groups: &BTreeSet<Email>) -> BTreeSet<&str> {
-        let held = self.held_by(person, groups).into_iter();
-        held.filter_map(|position| self.entries.get(position))
-            .map(|entry| entry.binding.name.as_str())
-            .collect()
-    }
-
-    /// Whether this person holds an eligible binding that a peer must approve, and so may approve for others.
-    pub(crate) fn may_approve(
-        &self,
-        person: &Email,
-        groups: &BTreeSet<Email>,
-        rules: &Rules,
-    ) -> bool {
-        let held = self.held_by(person, groups).into_iter();
-        held.filter_map(|position| self.entries.get(position))
-            .any(|entry| activation_of(&entry.binding, rules) == Activation::PeerApproval)
-    }
-
-    fn held_by(&self, person: &Email, groups: &BTreeSet<Email>) -> BTreeSet<usize> {
-        let named = [
-            Member::Account(Principal::User(person.clone())),
-            Member::Domain(person.domain().to_owned()),
-        ];
-        let members = named.into_iter().chain(groups.iter().cloned().map(Member::Group));
-        members.filter_map(|member| self.by_member.get(&member)).flatten().copied().collect()
-    }
-
-    /// What this person may ask for, by project, role and condition. Where several bindings offer the same, the
-    /// one that filing would choose: without a peer before with one, then the nearest.
-    pub(crate) fn offers(&self, person: &Email, groups: &BTreeSet<Email>) -> Vec<Offer<'_>> {
-        let entries = self.held_by(person, groups);
-        let mut best: BTreeMap<(usize, &Role, &str), (Activation, usize, &Entry)> = BTreeMap::new();
-        for entry in entries.into_iter().filter_map(|position| self.entries.get(position)) {
-            for &(project, height) in &entry.projects {
-                let candidate = (entry.binding.activation, height, entry);
-                let key = (project, &entry.binding.role, entry.condition.as_str());
-                let held = best.entry(key).or_insert(candidate);
-                if (candidate.0, candidate.1) < (held.0, held.1) {
-                    *held = candidate;
-                }
-            }
-        }
-        let offers = best.into_iter().filter_map(|((project, _, condition), (_, _, entry))| {
-            Some(Offer { project: self.projects.get(project)?, binding: &entry.binding, condition })
-        });
-        offers.collect()
-    }
-}
-
-/// Keeps the index for a moment; one caller at a time makes a new one.
+/// The index, and what keeps it fresh.
 pub(crate) struct Shelf {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
-    protected: BTreeSet<Resource>,
-    held: Arc<Mutex<Option<Held>>>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Metrics,
+    rules: Rules,
+    kept: RwLock<Kept>,
+    /// Whether everything was read once; changes at most from `Reading` over `Failed` to `Ready`.
+    progress: watch::Sender<Progress>,
+    misses: tokio::sync::Mutex<Misses>,
+    source: ListSource,
+    people: People,
 }
 
-struct Held {
-    made_at: Duration,
-    made: Result<Arc<Index>, Refusal>,
+/// What was read.
+#[derive(Default)]
+struct Kept {
+    index: Index,
+    powers: Powers,
+    flaws: Flaws,
+    as_of: Option<AsOf>,
 }
 
-impl Held {
-    fn is_fresh(&self, now: Duration) -> bool {
-        let age_max = if self.made.is_ok() { AGE_MAX } else { FAILURE_AGE_MAX };
-        now.saturating_sub(self.made_at) < age_max
-    }
+/// When the newest whole reading began, in both times.
+#[derive(Clone, Copy)]
+struct AsOf {
+    at: DateTime<Utc>,
+    elapsed: Duration,
+}
+
+/// How far the first reading is.
+#[derive(Clone)]
+enum Progress {
+    /// It was not answered yet.
+    Reading,
+    /// It failed, and is tried again.
+    Failed(Refusal),
+    /// It was done.
+    Ready,
 }
 
 impl Shelf {
     pub(crate) fn new(intake: &Intake) -> Self {
+        let rules = intake.settings.rules.clone();
+        let index = Index::new(rules.protected.clone());
+        intake.metrics.lists.begin(intake.clock.clone());
         Self {
             catalog: intake.catalog.clone(),
             clock: intake.clock.clone(),
-            protected: intake.settings.rules.protected.clone(),
-            held: Arc::default(),
+            entropy: intake.entropy.clone(),
+            metrics: intake.metrics.clone(),
+            kept: RwLock::new(Kept { index, ..Kept::default() }),
+            progress: watch::Sender::new(Progress::Reading),
+            misses: tokio::sync::Mutex::default(),
+            source: intake.settings.lists_from,
+            people: People::default(),
+            rules,
         }
     }
 
-    /// The index, at most [`AGE_MAX`] old. A failure is an error, never an empty index.
-    pub(crate) async fn index(&self) -> Result<Arc<Index>, Refusal> {
-        let mut held = self.held.clone().lock_owned().await;
-        if let Some(fresh) = held.as_ref().filter(|held| held.is_fresh(self.clock.elapsed())) {
-            return fresh.made.clone();
+    /// Answers a question of this person's from the index. Before its first reading is done this waits a little, and
+    /// then refuses.
+    pub(crate) async fn read<T>(
+        &self,
+        person: &Email,
+        look: impl FnOnce(&Lists<'_>) -> T,
+    ) -> Result<T, Refusal> {
+        self.is_ready().await?;
+        match self.source {
+            ListSource::AssetInventory => {
+                Ok(look(&Lists { kept: &self.kept(), rules: &self.rules }))
+            }
+            ListSource::PolicyAnalyzer => {
+                let kept = self.of_person(person).await?;
+                Ok(look(&Lists { kept: &kept, rules: &self.rules }))
+            }
         }
-        let (catalog, clock, protected) =
-            (self.catalog.clone(), self.clock.clone(), self.protected.clone());
-        // A task of its own: a caller that goes away must not take the work that others wait for with it.
-        let making = tokio::spawn(async move {
-            let made = make(&*catalog, &protected)
-                .await
-                .map(Arc::new)
-                .map_err(|error| Refusal::look_up(&error));
-            *held = Some(Held { made_at: clock.elapsed(), made: made.clone() });
-            made
-        });
-        making.await.unwrap_or_else(|_| {
-            Err(Refusal::new(
-                Reason::Internal,
-                "The list could not be made: try again, or tell an operator.",
-            ))
-        })
+    }
+
+    /// The same about one resource, which is read live if the index does not know it.
+    pub(crate) async fn read_on<T>(
+        &self,
+        person: &Email,
+        resource: &Resource,
+        look: impl FnOnce(&Lists<'_>) -> T,
+    ) -> Result<T, Refusal> {
+        self.is_ready().await?;
+        // Policy Analyzer is asked about all resources anyway.
+        let is_kept = self.source == ListSource::AssetInventory;
+        if is_kept && self.kept().index.node(resource).is_none() {
+            self.look_for(resource).await?;
+        }
+        self.read(person, look).await
+    }
+
+    /// How old the index is.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let as_of = self.kept().as_of?;
+        Some(self.clock.elapsed().saturating_sub(as_of.elapsed))
+    }
+
+    async fn is_ready(&self) -> Result<(), Refusal> {
+        let mut progress = self.progress.subscribe();
+        let answered = progress.wait_for(|progress| !matches!(progress, Progress::Reading));
+        let Ok(Ok(progress)) = tokio::time::timeout(FIRST_READING_WAIT, answered).await else {
+            let message = "Everything that may be asked for is being read for the first time since this service started: try again in a few seconds.";
+            return Err(Refusal::new(Reason::ListNotReady, message).after(FIRST_READING_RETRY));
+        };
+        match &*progress {
+            Progress::Failed(refusal) => Err(refusal.clone()),
+            Progress::Ready | Progress::Reading => Ok(()),
+        }
+    }
+
+    /// In the resolution that lists show.
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(0)
+    }
+
+    fn kept(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn make(catalog: &dyn Catalog, protected: &BTreeSet<Resource>) -> Result<Index, PortError> {
-    let projects = catalog.projects().await?;
-    let resources: Vec<Resource> =
-        projects.iter().map(|project| project.resource.clone()).collect();
-    let effective = catalog.effective_policies(&resources).await?;
-    Ok(Index::build(projects, &effective, protected))
+/// The index at one moment, under the rules of this installation.
+pub(crate) struct Lists<'a> {
+    kept: &'a Kept,
+    rules: &'a Rules,
+}
+
+impl Lists<'_> {
+    /// When what is listed was read.
+    pub(crate) fn as_of(&self) -> Option<DateTime<Utc>> {
+        self.kept.as_of.map(|as_of| as_of.at)
+    }
+
+    /// A page of what these members may ask for.
+    pub(crate) fn offers(
+        &self,
+        members: &BTreeSet<Member>,
+        search: Search<'_>,
+        after: Option<&OfferKey>,
+        limit: usize,
+    ) -> Page<Offer<'_>> {
+        self.kept
+            .index
+            .offers(members, search, after, limit, &|node, listed| self.takes(node, listed))
+    }
+
+    /// A page of the nodes on which they may ask for anything.
+    pub(crate) fn offered_on(
+        &self,
+        members: &BTreeSet<Member>,
+        text: Option<&str>,
+        after: Option<&Resource>,
+        limit: usize,
+    ) -> Page<&Node> {
+        self.kept
+            .index
+            .offered_on(members, text, after, limit, &|node, listed| self.takes(node, listed))
+    }
+
+    /// The eligible binding of this name, if they hold it.
+    pub(crate) fn held(&self, members: &BTreeSet<Member>, name: &str) -> Option<&Listed> {
+        self.kept.index.held(members, name)
+    }
+
+    /// Whether they hold the binding of this name, and it reaches the resource as far as is known.
+    pub(crate) fn holds(
+        &self,
+        members: &BTreeSet<Member>,
+        resource: &Resource,
+        name: &str,
+    ) -> bool {
+        let index = &self.kept.index;
+        match index.node(resource) {
+            Some(_) => index.holds(members, resource, name),
+            // Too new to be known, most likely: deciding judges live.
+            None => index.held(members, name).is_some(),
+        }
+    }
+
+    /// Whether they hold anything that a peer must approve, and so may approve for others.
+    pub(crate) fn may_approve(&self, members: &BTreeSet<Member>) -> bool {
+        let mut held = self.kept.index.all_held(members);
+        held.any(|listed| self.activation(listed) == Activation::PeerApproval)
+    }
+
+    /// Everybody who holds the same eligibility, as its policy names them.
+    pub(crate) fn sharing<'b>(&'b self, listed: &'b Listed) -> BTreeSet<&'b Member> {
+        self.kept.index.sharing(listed)
+    }
+
+    /// Whether the role's permissions let its holder make itself more powerful; `None` if that could not be read.
+    pub(crate) fn is_dangerous(&self, role: &Role) -> Option<bool> {
+        self.kept.powers.is_dangerous(role)
+    }
+
+    /// What it takes to activate the binding, wherever it reaches.
+    pub(crate) fn activation(&self, listed: &Listed) -> Activation {
+        let is_dangerous = self.is_dangerous(listed.role()) == Some(true);
+        activation_for(listed.role(), listed.activation(), self.rules, is_dangerous)
+    }
+
+    /// The same on one node; `None` where filing would refuse it for what the role gives there.
+    fn takes(&self, node: &Node, listed: &Listed) -> Option<Activation> {
+        let role = listed.role();
+        let is_refused =
+            self.rules.dangerous == Dangerous::Refuse && self.is_dangerous(role) == Some(true);
+        let reaches_the_system =
+            self.kept.powers.touches_system(role) && self.is_above_protected(node.resource());
+        (!is_refused && !reaches_the_system).then(|| self.activation(listed))
+    }
+
+    fn is_above_protected(&self, node: &Resource) -> bool {
+        let mut protected = self.rules.protected.iter();
+        protected.any(|protected| {
+            self.kept.index.node(protected).is_some_and(|protected| protected.line().contains(node))
+        })
+    }
 }

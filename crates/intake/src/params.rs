@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use axum::extract::Query;
 use axum::http::Uri;
+use curfew_core::condition::CONDITION_BYTES_MAX;
 
 use crate::errors::{Reason, Refusal, clipped};
+use crate::page_token::{List, Place};
 
 /// Items of a page if a caller does not say.
 const PAGE_SIZE: u32 = 50;
@@ -13,8 +15,11 @@ const PAGE_SIZE: u32 = 50;
 /// The largest page; more is cut to this, as AIP-158 has it.
 const PAGE_SIZE_MAX: u32 = 100;
 
-/// The longest value: page tokens are the longest.
+/// The longest value.
 const VALUE_BYTES_MAX: usize = 2_048;
+
+/// The longest page token: one may hold a whole condition, four characters for three bytes, and a name or two.
+const TOKEN_BYTES_MAX: usize = CONDITION_BYTES_MAX * 4 / 3 + VALUE_BYTES_MAX;
 
 /// The parameters of one call.
 pub(crate) struct Params(BTreeMap<String, String>);
@@ -34,7 +39,8 @@ impl Params {
             if !known.contains(&name.as_str()) {
                 return refused(&format!("is not known here: use {}.", known.join(", ")));
             }
-            if value.len() > VALUE_BYTES_MAX {
+            let is_token = name == "pageToken";
+            if value.len() > if is_token { TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX } {
                 return refused("is too long.");
             }
             if params.contains_key(&name) {
@@ -72,16 +78,11 @@ impl Params {
         Ok(size.filter(|size| *size > 0).unwrap_or(PAGE_SIZE).min(PAGE_SIZE_MAX))
     }
 
-    /// The part of a whole list that `pageSize` and `pageToken` ask for, and the token of the next.
-    pub(crate) fn page<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), Refusal> {
+    /// How many items to show, and behind which place of `list`.
+    pub(crate) fn page_of<P: Place>(&self, list: List<'_>) -> Result<(usize, Option<P>), Refusal> {
         let size = usize::try_from(self.page_size()?).unwrap_or_default();
-        let from = match self.get("pageToken") {
-            Some(token) => token.parse::<usize>().map_err(|_| bad_token())?,
-            None => 0,
-        };
-        let to = from.saturating_add(size);
-        let next = (to < items.len()).then(|| to.to_string());
-        Ok((items.into_iter().skip(from).take(size).collect(), next))
+        let after = self.get("pageToken").map(|token| list.place(token)).transpose()?;
+        Ok((size, after))
     }
 }
 
@@ -132,15 +133,5 @@ mod tests {
         for query in ["pageSize=-1", "pageSize=x", "pageSize=1e3", "pageSize=99999999999"] {
             assert!(read(query).unwrap().page_size().is_err(), "{query}");
         }
-    }
-
-    #[test]
-    fn pages_follow_one_another_to_the_end() {
-        let items: Vec<u32> = (0..5).collect();
-        let (first, next) = read("pageSize=3").unwrap().page(items.clone()).unwrap();
-        assert_eq!((first, next.as_deref()), (vec![0, 1, 2], Some("3")));
-        let (last, next) = read("pageSize=3&pageToken=3").unwrap().page(items.clone()).unwrap();
-        assert_eq!((last, next), (vec![3, 4], None));
-        assert!(read("pageToken=x").unwrap().page(items).is_err());
     }
 }

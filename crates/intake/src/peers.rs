@@ -6,7 +6,7 @@ use curfew_core::entry::Level;
 use curfew_core::judge::{Evidence, judge_peer, peer_groups_in_question};
 use curfew_core::principal::Email;
 use curfew_core::spec::Spec;
-use curfew_core::world::{Observed, Standing};
+use curfew_core::world::{Observed, Standing, Unanswered};
 
 use crate::App;
 use crate::eligibility::{memberships, offered_on, unanswered};
@@ -26,8 +26,13 @@ pub(crate) async fn are_peers(
 ) -> Result<BTreeSet<Email>, Refusal> {
     let rules = &app.settings().rules;
     let (ancestry, offered) = offered_on(app, &spec.resource).await?;
-    let mut evidence =
-        Evidence { ancestry, offered, member_of: BTreeMap::new(), permissions: BTreeMap::new() };
+    let mut evidence = Evidence {
+        ancestry,
+        offered,
+        member_of: BTreeMap::new(),
+        permissions: BTreeMap::new(),
+        above_protected: Observed::Unknown(Unanswered::NotAsked),
+    };
     let mut peers = BTreeSet::new();
     for person in people {
         let groups = peer_groups_in_question(spec, person, &evidence.offered);

@@ -9,6 +9,8 @@ use curfew_core::id::Installation;
 use curfew_core::judge::Rules;
 use curfew_core::principal::{Email, Member, Principal};
 
+use crate::justification::JustificationPattern;
+
 /// What an installation configures of its intake.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -26,8 +28,22 @@ pub struct Settings {
     pub default_duration: TimeDelta,
     /// What to tell people about justifications, such as `Bug or case number`.
     pub justification_hint: String,
+    /// What a justification must be like; anything that is not empty if not given.
+    pub justification_pattern: Option<JustificationPattern>,
+    /// What lists are made from.
+    pub lists_from: ListSource,
     /// Signs the tokens of forms.
     pub form_key: FormKey,
+}
+
+/// What lists of entitlements are made from. Filing and granting read live policies, whatever this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListSource {
+    /// Cloud Asset Inventory's index of policies, kept and refreshed here.
+    #[default]
+    AssetInventory,
+    /// Policy Analyzer's answer about one person, which has a small daily quota.
+    PolicyAnalyzer,
 }
 
 impl Settings {
@@ -45,6 +61,9 @@ pub enum SettingsError {
     /// No URL that a browser could be at.
     #[error("baseUrl {0:?} must be https://<host>, or http:// on this machine, without a path")]
     BaseUrl(String),
+    /// No regular expression that is supported.
+    #[error("{0}")]
+    JustificationPattern(String),
 }
 
 /// People named one by one, and by their groups.
@@ -111,12 +130,14 @@ fn is_loopback(host: &str) -> bool {
         || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// 256 secret bits that every process of one intake shares, or else forms of one are refused by another.
-#[derive(Clone)]
+/// 256 secret bits that every process of one intake shares, before a restart and after it, and nobody else has: a
+/// form of one process is then accepted by another. Whoever knows them can only make a person's own browser send a form
+/// that the person did not see.
+#[derive(Clone, PartialEq, Eq)]
 pub struct FormKey(pub(crate) [u8; 32]);
 
 impl FormKey {
-    /// From fresh random bits.
+    /// From these bits.
     pub fn new(bits: [u8; 32]) -> Self {
         Self(bits)
     }

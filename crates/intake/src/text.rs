@@ -59,12 +59,12 @@ fn check(
 }
 
 /// Characters that a reader does not see and that change what is seen: controls, line and paragraph separators,
-/// directional overrides and isolates (<https://www.unicode.org/reports/tr9/>), byte order marks, tags.
+/// directional marks, overrides and isolates (<https://www.unicode.org/reports/tr9/>), byte order marks, tags.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
         )
 }
 
@@ -94,6 +94,8 @@ mod tests {
             ("a\rb", "U+000D"),
             ("a\u{1b}[2J", "U+001B"),
             ("a\u{202e}b", "U+202E"),
+            ("a\u{200f}b", "U+200F"),
+            ("a\u{61c}b", "U+061C"),
             ("a\u{2066}b", "U+2066"),
             ("a\u{2028}b", "U+2028"),
             ("\u{feff}a", "U+FEFF"),

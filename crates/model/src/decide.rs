@@ -99,7 +99,12 @@ fn ending(draft: Document, sight: Sight, variant: Variant) -> Option<Ending> {
     let is_clear = sight.seen == Some(Held::Nothing);
     let outcome_at = draft.outcome_at();
     if !draft.has(Fact::Grant) {
-        return outcome_at.map(|_| Ending::NeverGranted);
+        // What is seen of it all the same has to go first.
+        let is_bare = sight.seen.is_none_or(|held| held == Held::Nothing);
+        return outcome_at.filter(|_| is_bare).map(|at| {
+            let is_removed = sight.answered.is_some_and(|known| known >= at);
+            if is_removed { Ending::Answered } else { Ending::NeverGranted }
+        });
     }
     let believes_reads = variant == Variant::ReadEndsBeforeExpiry && outcome_at.is_some();
     if sight.term == Term::Over || believes_reads {

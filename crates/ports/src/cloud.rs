@@ -8,6 +8,7 @@ use curfew_core::policy::Policy;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
+use futures_util::stream::BoxStream;
 
 use crate::PortError;
 
@@ -20,33 +21,29 @@ pub trait Catalog: Send + Sync {
     /// The policy of exactly this node, as it is now.
     async fn policy(&self, node: &Resource) -> Result<Policy, PortError>;
 
-    /// The policies in force on each resource, its own and its parents' within the scope, from an index that may
-    /// lag behind. Good for lists, never for a grant.
-    async fn effective_policies(
-        &self,
-        resources: &[Resource],
-    ) -> Result<Vec<EffectivePolicies>, PortError>;
+    /// Every active project, folder and organisation within the scope, the scope itself included, from an index that
+    /// may lag behind. All of them, or an error.
+    async fn nodes(&self) -> Result<Vec<NodeInfo>, PortError>;
 
-    /// Every active project that this identity can see.
-    async fn projects(&self) -> Result<Vec<ProjectInfo>, PortError>;
+    /// The policy of every project, folder and organisation within the scope that has any binding, each node at most
+    /// once, from an index that may lag behind: one page an item. An error ends the stream, and then what came is not
+    /// all. Good for lists, never for a grant.
+    fn search_policies(&self) -> BoxStream<'_, Result<Vec<(Resource, Policy)>, PortError>>;
+
+    /// Of the policies that [`Catalog::search_policies`] gives, the bindings that name the person, its domain or a
+    /// group that it is in, nested groups included: the cloud follows them. Good for lists, never for a grant.
+    ///
+    /// [`crate::RetryClass::RateLimited`]: the quota of such questions, which is small, is used up for now.
+    async fn policies_naming(&self, person: &Email) -> Result<Vec<(Resource, Policy)>, PortError>;
 
     /// The permissions of a role; `None` where IAM does not know it (or it is deleted).
     async fn permissions(&self, role: &Role) -> Result<Option<BTreeSet<String>>, PortError>;
 }
 
-/// The policies in force on one resource.
+/// One project, folder or organisation, for lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EffectivePolicies {
-    /// The resource.
-    pub resource: Resource,
-    /// Node and policy, the resource's own first.
-    pub policies: Vec<(Resource, Policy)>,
-}
-
-/// One project, for lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectInfo {
-    /// `projects/<id>`
+pub struct NodeInfo {
+    /// Its canonical name.
     pub resource: Resource,
     /// For people.
     pub display_name: String,
@@ -62,6 +59,11 @@ pub trait Directory: Send + Sync {
 
     /// Every group that the person is in.
     async fn groups_of(&self, person: &Email) -> Result<BTreeSet<Email>, PortError>;
+
+    /// Every person in the group. Service accounts, and members of kinds that are no people, are left out.
+    ///
+    /// A group that is too large to be read whole is an error, never a part of it. One that does not exist is empty.
+    async fn members_of(&self, group: &Email) -> Result<BTreeSet<Email>, PortError>;
 }
 
 /// Reads and writes policies. The controller alone holds one.

@@ -8,7 +8,7 @@ mod error;
 mod local;
 mod store;
 
-pub use cloud::{Catalog, Directory, EffectivePolicies, PolicyClient, ProjectInfo};
+pub use cloud::{Catalog, Directory, NodeInfo, PolicyClient};
 pub use error::{PortError, RetryClass};
 pub use local::{Clock, Entropy, EnvelopeSigner, FactSealer, Verifier};
 pub use store::{

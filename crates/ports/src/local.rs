@@ -1,5 +1,6 @@
 //! Keys, time and randomness.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use curfew_core::fact::{DraftFact, TagSubject};
 use curfew_core::id::Tag;
 use curfew_core::request::Request;
+use curfew_core::resource::Resource;
 
 use crate::{LedgerEntry, PortError, StoredEnvelope, StoredFact, StoredRequest};
 
@@ -29,6 +31,14 @@ pub trait Entropy: Send + Sync {
 pub trait Verifier: Send + Sync {
     /// Checks every envelope and the chain of facts. Total: what does not verify becomes a rejection.
     fn verify(&self, stored: &StoredRequest) -> Request;
+
+    /// Where a request that does not verify may have been granted, by what its parts say all the same.
+    ///
+    /// Anybody can have written them: good for looking there, never for giving access. Empty where nothing is readable.
+    fn places(&self, stored: &StoredRequest) -> BTreeSet<Resource> {
+        let _ = stored;
+        BTreeSet::new()
+    }
 }
 
 /// Macs the controller's facts and tags its bindings. Only the controller's process holds the key.

@@ -1,8 +1,8 @@
 //! Proto3 JSON, strictly.
 //!
-//! Reading refuses unknown fields and any other spelling of a known one, duplicate keys, wrong types, `null` where a
-//! value must be, numbers that do not fit, nesting beyond [`NESTING_MAX`], and whatever is no JSON text; every error
-//! names its field. The size of the text is the caller's to bound.
+//! Reading refuses unknown fields and any other spelling of a known one, duplicate keys, wrong types, numbers that do
+//! not fit, nesting beyond [`NESTING_MAX`], and whatever is no JSON text; every error names its field. `null` says of any
+//! known field that it is left out, and is refused in lists. The size of the text is the caller's to bound.
 
 use std::fmt;
 
@@ -125,10 +125,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut object = Map::new();
         let length = self.path.len();
         while let Some(key) = entries.next_key::<String>()? {
-            if length > 0 {
-                self.path.push('.');
-            }
-            self.path.push_str(&key);
+            walk::push_name(self.path, &key);
             if object.contains_key(&key) {
                 return Err(A::Error::custom("occurs twice"));
             }
@@ -142,6 +139,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 impl Form for Value {
     const REFUSES_UNKNOWN_FIELDS: bool = true;
+
+    /// As proto3 JSON has it (<https://protobuf.dev/programming-guides/json/>).
+    const NULL_UNSETS_EVERY_FIELD: bool = true;
 
     fn object(fields: Vec<(String, Self)>) -> Self {
         Self::Object(fields.into_iter().collect())

@@ -53,6 +53,7 @@ pub fn salvage_native<M: ReflectMessage + Default>(value: &Native) -> (M, Vec<Na
 
 impl Form for Native {
     const REFUSES_UNKNOWN_FIELDS: bool = false;
+    const NULL_UNSETS_EVERY_FIELD: bool = false;
 
     fn object(fields: Vec<(String, Self)>) -> Self {
         Self::Map(fields.into_iter().collect())

@@ -72,6 +72,9 @@ pub(crate) trait Form: Sized {
     /// Whether a field that the message does not have is an error; else it is skipped.
     const REFUSES_UNKNOWN_FIELDS: bool;
 
+    /// Whether null says of every field that it is left out; else only of those that know of being unset.
+    const NULL_UNSETS_EVERY_FIELD: bool;
+
     fn object(fields: Vec<(String, Self)>) -> Self;
     fn list(items: Vec<Self>) -> Self;
     fn leaf(leaf: Leaf) -> Self;
@@ -193,6 +196,14 @@ impl LeafKind {
     }
 }
 
+/// Goes one name down; the empty name is written so that it is seen.
+pub(crate) fn push_name(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(if name.is_empty() { "\"\"" } else { name });
+}
+
 #[derive(Default)]
 struct Reader {
     path: String,
@@ -208,10 +219,11 @@ impl Reader {
     /// Runs `read` one step down, so that its errors name the place.
     fn below<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
-        if length > 0 && !step.starts_with('[') {
-            self.path.push('.');
+        if step.starts_with('[') {
+            self.path.push_str(step);
+        } else {
+            push_name(&mut self.path, step);
         }
-        self.path.push_str(step);
         let value = read(self);
         self.path.truncate(length);
         value
@@ -237,7 +249,7 @@ impl Reader {
             }
             return;
         };
-        if node.is_null() && field.supports_presence() {
+        if node.is_null() && (F::NULL_UNSETS_EVERY_FIELD || field.supports_presence()) {
             return;
         }
         if let Some(value) = self.field(&field, node)

@@ -1,16 +1,18 @@
 //! The command line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Platform};
+use crate::explain::Explain;
 use crate::firestore_local::FirestoreLocal;
-use crate::run::{Mode, start};
+use crate::health::Health;
+use crate::run::{Mode, check, start};
 use crate::telemetry;
 
 /// Just-in-time privileged access for Google Cloud.
@@ -34,6 +36,10 @@ enum Command {
     Controller,
     /// The embedded store alone, for Firestore clients on this machine.
     FirestoreLocal(FirestoreLocal),
+    /// Why a request stands where it stands; with the controller's configuration and identity. Writes nothing.
+    Explain(Explain),
+    /// Whether a server on this machine lives; for the health checks of containers.
+    Health(Health),
     /// The configuration.
     Config {
         #[command(subcommand)]
@@ -43,8 +49,11 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Checks the configuration and prints what is in force, secrets masked.
-    Check,
+    /// Checks the configuration by what the servers themselves check, and prints what is in force, secrets masked.
+    Check {
+        /// The server that must be able to start with it; any one, if not given.
+        mode: Option<Mode>,
+    },
     /// Prints the reference: every setting with its meaning.
     Reference,
 }
@@ -63,18 +72,33 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let load = || config::load(&cli.config, &environment()).map_err(anyhow::Error::from);
+    let load = || load(&cli.config);
     match cli.command {
         Command::All => serve(load()?, Mode::All),
         Command::Intake => serve(load()?, Mode::Intake),
         Command::Controller => serve(load()?, Mode::Controller),
         Command::FirestoreLocal(local) => serve_store(local),
-        Command::Config { command: ConfigCommand::Check } => print_config(&load()?),
+        Command::Health(health) => runtime()?.block_on(health.ask(&environment())),
+        Command::Explain(explain) => {
+            let config = load()?;
+            print(&runtime()?.block_on(explain.run(&config))?);
+            Ok(())
+        }
+        Command::Config { command: ConfigCommand::Check { mode } } => {
+            print(&check_config(&load()?, mode)?);
+            Ok(())
+        }
         Command::Config { command: ConfigCommand::Reference } => {
             print(config::REFERENCE);
             Ok(())
         }
     }
+}
+
+fn load(path: &Path) -> anyhow::Result<Config> {
+    let environment = environment();
+    let platform = runtime()?.block_on(Platform::read(&environment));
+    Ok(config::load_on(path, &environment, &platform)?)
 }
 
 fn environment() -> BTreeMap<String, String> {
@@ -122,14 +146,28 @@ pub fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-fn print_config(config: &Config) -> anyhow::Result<()> {
+/// What is in force, with notes as comments. An error if `mode` would not start, or no mode would.
+fn check_config(config: &Config, mode: Option<Mode>) -> anyhow::Result<String> {
+    let modes = mode.map_or_else(|| Mode::ALL.to_vec(), |mode| vec![mode]);
+    let verdicts = runtime()?.block_on(async {
+        modes.into_iter().map(|mode| (mode, check(config, mode))).collect::<Vec<_>>()
+    });
+    let refusal = |(mode, verdict): &(Mode, anyhow::Result<()>)| {
+        let error = verdict.as_ref().err()?;
+        Some(format!("{} would not start: {error:#}", mode.command()))
+    };
+    let refusals: Vec<String> = verdicts.iter().filter_map(refusal).collect();
+    ensure!(refusals.len() < verdicts.len(), "{}", refusals.join("\n"));
+    let starts = verdicts.iter().filter(|(_, verdict)| verdict.is_ok());
+    let starts = starts.map(|(mode, _)| format!("{} would start", mode.command()));
+    let said = config.notes.iter().cloned().chain(starts).chain(refusals);
+    let comments: Vec<String> = said.map(|line| format!("# {}", line.replace('\n', " "))).collect();
     let mut file = serde_json::to_value(&config.file)?;
     if let Some(token) = file.pointer_mut("/endpoints/storeToken").filter(|token| !token.is_null())
     {
         *token = "***".into();
     }
-    print(&serde_saphyr::to_string(&file)?);
-    Ok(())
+    Ok(format!("{}\n{}", comments.join("\n"), serde_saphyr::to_string(&file)?))
 }
 
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]
@@ -141,3 +179,6 @@ fn print(text: &str) {
 fn print_error(text: &str) {
     eprintln!("{text}");
 }
+
+#[cfg(test)]
+mod tests;

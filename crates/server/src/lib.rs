@@ -6,7 +6,9 @@
 pub mod cli;
 mod clock;
 pub mod config;
+mod explain;
 mod firestore_local;
+mod health;
 pub mod keys;
 mod ops;
 mod run;

@@ -11,8 +11,10 @@ use curfew_core::resource::Resource;
 use curfew_firestore::FirestoreStore;
 use curfew_gcp::{Endpoints, Google, TokenSource};
 use curfew_intake::{FormKey, Intake, Team};
-use curfew_ports::{Clock, Entropy, EnvelopeSigner};
-use curfew_trust::{EnvelopeVerifier, FactsKey, IapVerifier, KeyFileSigner, Sealer, StoreVerifier};
+use curfew_ports::{Clock, Entropy};
+use curfew_trust::{
+    EnvelopeVerifier, FactsKey, IapVerifier, KeyFileSigner, Sealer, StoreVerifier, read_key_bits,
+};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Config, Identity, KeyFile, StoreKind};
 use crate::ops::{self, Ops};
-use crate::store::{Connected, EmbeddedStore, connect};
+use crate::store::{self, Connected, EmbeddedStore, connect};
 
 /// How long open calls may take after the order to stop before they are cut off.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// Which parts run in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
     /// Both: one trust domain.
     All,
@@ -38,6 +40,18 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::All, Self::Intake, Self::Controller];
+
+    /// The command that starts it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::All => "curfew all",
+            Self::Intake => "curfew intake",
+            Self::Controller => "curfew controller",
+        }
+    }
+
     /// Whether intake runs.
     pub fn has_intake(self) -> bool {
         self != Self::Controller
@@ -84,27 +98,28 @@ impl Running {
 
 /// Starts the parts of `mode`; they run until `stop`.
 pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyhow::Result<Running> {
-    check_mode(&config, mode)?;
-    install_crypto();
+    let Prepared { google, intake, sealer, registry } = prepare(&config, mode)?;
+    for note in &config.notes {
+        tracing::info!("{note}");
+    }
     let stop_embedded = CancellationToken::new();
-    let registry = Registry::new();
     let Connected { store, embedded } =
         connect(&config.store, &registry, stop_embedded.clone()).await?;
-    let parts = Parts::new(&config, store, registry)?;
+    let parts = Parts::new(store, google, registry);
     let mut tasks = JoinSet::new();
 
     let controller =
-        if mode.has_controller() { Some(parts.controller(&config, stop.clone())?) } else { None };
+        sealer.map(|sealer| parts.controller(&config, sealer, stop.clone())).transpose()?;
     if let Some(controller) = controller.clone() {
         tasks.spawn(async move {
             controller.run().await;
             Ok(())
         });
     }
-    let app = if mode.has_intake() {
+    let app = if let Some(intake) = intake {
         let listener = bind("listen.app", config.listen.app).await?;
         let address = listener.local_addr()?;
-        tasks.spawn(serve(listener, parts.intake(&config)?, stop.clone()));
+        tasks.spawn(serve(listener, parts.intake(&config, intake)?, stop.clone()));
         Some(address)
     } else {
         None
@@ -118,6 +133,58 @@ pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyho
     ));
     tracing::info!(?mode, ?app, %ops, installation = %config.installation, "started");
     Ok(Running { app, ops, parts: tasks, stop, embedded, stop_embedded })
+}
+
+/// Whether the parts of `mode` would be started with this configuration: all that [`start`] does before it connects to
+/// anything. Must run inside a tokio runtime.
+///
+/// # Errors
+/// Those of [`start`].
+pub(crate) fn check(config: &Config, mode: Mode) -> anyhow::Result<()> {
+    prepare(config, mode).map(|_| ())
+}
+
+/// What the configuration alone makes of a mode.
+pub(crate) struct Prepared {
+    pub(crate) google: Google,
+    /// There if intake is to run.
+    intake: Option<IntakeSecrets>,
+    /// There if the controller is to run.
+    pub(crate) sealer: Option<Sealer>,
+    pub(crate) registry: Registry,
+}
+
+/// What intake alone has.
+struct IntakeSecrets {
+    signer: Arc<KeyFileSigner>,
+    form_key: FormKey,
+    iap: Arc<IapVerifier>,
+}
+
+/// Reads key files and judges everything else; sends nothing.
+pub(crate) fn prepare(config: &Config, mode: Mode) -> anyhow::Result<Prepared> {
+    check_mode(config, mode)?;
+    install_crypto();
+    store::check(&config.store)?;
+    let registry = Registry::new();
+    let google = google(config, &registry)?;
+    let intake = mode.has_intake().then(|| intake_secrets(config)).transpose()?;
+    let sealer = mode.has_controller().then(|| sealer(config)).transpose()?;
+    Ok(Prepared { google, intake, sealer, registry })
+}
+
+fn sealer(config: &Config) -> anyhow::Result<Sealer> {
+    let path = config.facts_key.as_ref().context("factsKey: name the controller's key file")?;
+    Ok(Sealer::new(config.installation.clone(), FactsKey::open(path)?))
+}
+
+fn intake_secrets(config: &Config) -> anyhow::Result<IntakeSecrets> {
+    let signer = signer(config)?;
+    Ok(IntakeSecrets {
+        form_key: form_key(config, &signer)?,
+        signer: Arc::new(signer),
+        iap: Arc::new(IapVerifier::new(config.iap.clone(), Arc::new(SystemClock)).context("iap")?),
+    })
 }
 
 fn check_mode(config: &Config, mode: Mode) -> anyhow::Result<()> {
@@ -175,7 +242,7 @@ pub(crate) async fn serve(
 }
 
 /// What intake and controller are made of.
-struct Parts {
+pub(crate) struct Parts {
     store: Arc<FirestoreStore>,
     google: Google,
     clock: Arc<dyn Clock>,
@@ -184,28 +251,26 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(config: &Config, store: FirestoreStore, registry: Registry) -> anyhow::Result<Self> {
-        let google = google(&config.identity, &registry)?;
-        Ok(Self {
+    pub(crate) fn new(store: FirestoreStore, google: Google, registry: Registry) -> Self {
+        Self {
             store: Arc::new(store),
             google,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             registry,
-        })
+        }
     }
 
     fn envelopes(config: &Config) -> EnvelopeVerifier {
         EnvelopeVerifier::new(config.installation.clone(), config.keys.clone())
     }
 
-    fn controller(
+    pub(crate) fn controller(
         &self,
         config: &Config,
+        sealer: Sealer,
         stop: CancellationToken,
     ) -> anyhow::Result<Arc<Controller>> {
-        let path = config.facts_key.as_ref().context("factsKey: name the controller's key file")?;
-        let sealer = Sealer::new(config.installation.clone(), FactsKey::open(path)?);
         let ports = Ports {
             store: self.store.clone(),
             policies: Arc::new(self.google.policies()),
@@ -226,7 +291,7 @@ impl Parts {
         Ok(Arc::new(Controller::new(ports, settings, metrics, stop)))
     }
 
-    fn intake(&self, config: &Config) -> anyhow::Result<axum::Router> {
+    fn intake(&self, config: &Config, own: IntakeSecrets) -> anyhow::Result<axum::Router> {
         let settings = curfew_intake::Settings {
             installation: config.installation.clone(),
             rules: config.rules.clone(),
@@ -235,15 +300,17 @@ impl Parts {
             base_url: config.base_url.clone(),
             default_duration: config.default_duration,
             justification_hint: config.justification_hint.clone(),
-            form_key: form_key(&*self.entropy),
+            justification_pattern: config.justification_pattern.clone(),
+            lists_from: config.lists_from,
+            form_key: own.form_key,
         };
         Ok(curfew_intake::router(Intake {
             store: self.store.clone(),
             catalog: Arc::new(self.google.catalog(config.rules.scope.clone())),
             directory: Arc::new(self.google.directory()),
-            signer: signer(config)?,
+            signer: own.signer,
             verifier: Arc::new(Self::envelopes(config)),
-            iap: Arc::new(IapVerifier::new(config.iap.clone(), self.clock.clone()).context("iap")?),
+            iap: own.iap,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             metrics: curfew_intake::Metrics::register(&self.registry)
@@ -258,21 +325,21 @@ fn team(people: &Operators) -> Team {
     Team { people: people.people.clone(), groups: people.groups.clone() }
 }
 
-/// A key of this process's own: with several intake processes, a form must return to the one that made it.
-fn form_key(entropy: &dyn Entropy) -> FormKey {
-    let mut bits = [0; 32];
-    let (first, second) = bits.split_at_mut(16);
-    first.copy_from_slice(&entropy.bits());
-    second.copy_from_slice(&entropy.bits());
-    FormKey::new(bits)
+/// The configured one, or one that everybody with the same signing key and of the same installation derives.
+fn form_key(config: &Config, signer: &KeyFileSigner) -> anyhow::Result<FormKey> {
+    let bits = match &config.form_key {
+        Some(path) => read_key_bits(path)?,
+        None => signer.derive_key(&format!("forms of {}", config.installation))?,
+    };
+    Ok(FormKey::new(bits))
 }
 
-fn signer(config: &Config) -> anyhow::Result<Arc<dyn EnvelopeSigner>> {
+fn signer(config: &Config) -> anyhow::Result<KeyFileSigner> {
     let KeyFile { path, key_id } =
         config.signing.as_ref().context("signing: name intake's key file and its id")?;
     let signer = KeyFileSigner::open(path, key_id.clone())?;
     match config.keys.get(key_id) {
-        Some(key) if key.public_key == *signer.public_key() => Ok(Arc::new(signer)),
+        Some(key) if key.public_key == *signer.public_key() => Ok(signer),
         Some(_) => bail!(
             "signing.keyId: {key_id} is another key in `keys`: nothing that it signs would be believed"
         ),
@@ -282,18 +349,18 @@ fn signer(config: &Config) -> anyhow::Result<Arc<dyn EnvelopeSigner>> {
     }
 }
 
-fn google(identity: &Identity, registry: &Registry) -> anyhow::Result<Google> {
+fn google(config: &Config, registry: &Registry) -> anyhow::Result<Google> {
+    let Identity { cloud, metadata } = &config.identity;
     let calls = IntCounterVec::new(
         Opts::new("rest_client_requests_total", "Calls of Google's APIs."),
         &["method", "code"],
     )?;
     registry.register(Box::new(calls.clone()))?;
     let config = curfew_gcp::Config {
-        endpoints: identity.cloud.as_deref().map_or_else(Endpoints::default, Endpoints::all_at),
-        tokens: identity
-            .metadata
-            .clone()
-            .map_or(TokenSource::ApplicationDefault, TokenSource::Metadata),
+        endpoints: cloud.as_deref().map_or_else(Endpoints::default, Endpoints::all_at),
+        tokens: metadata.clone().map_or(TokenSource::ApplicationDefault, TokenSource::Metadata),
+        timeouts: config.timeouts,
+        projects_query: config.projects_query.clone(),
         on_call: Some(Arc::new(move |method, code, _| {
             calls.with_label_values(&[method, code]).inc();
         })),

@@ -128,27 +128,44 @@ pub(crate) async fn connect(
     registry: &Registry,
     stop_embedded: CancellationToken,
 ) -> anyhow::Result<Connected> {
-    let (embedded, options) = match &store.kind {
-        StoreKind::Embedded(path) => {
-            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let embedded =
-                EmbeddedStore::measured(path, listen, random_token(), registry, stop_embedded)
-                    .await?;
-            let endpoint = format!("http://{}", embedded.address);
-            let options = StoreOptions::loopback(&store.project, endpoint, &embedded.token);
-            (Some(embedded), options)
+    let mut options = options(store)?;
+    let mut embedded = None;
+    if let StoreKind::Embedded(path) = &store.kind {
+        let (listen, token) = (any_port(), random_token());
+        let server = EmbeddedStore::measured(path, listen, token, registry, stop_embedded).await?;
+        let endpoint = format!("http://{}", server.address);
+        let own = StoreOptions::loopback(&store.project, endpoint, &server.token);
+        options = StoreOptions { database: options.database, ..own };
+        embedded = Some(server);
+    }
+    let store = FirestoreStore::connect(options).await.context("connect to the store")?;
+    Ok(Connected { store, embedded })
+}
+
+/// Whether [`connect`] would try to; sends nothing and opens nothing.
+pub(crate) fn check(store: &Store) -> anyhow::Result<()> {
+    options(store)?.check().context("store")
+}
+
+/// How to connect; the address of an embedded store is known only once it serves.
+fn options(store: &Store) -> anyhow::Result<StoreOptions> {
+    let options = match &store.kind {
+        StoreKind::Embedded(_) => {
+            StoreOptions::loopback(&store.project, format!("http://{}", any_port()), "")
         }
         StoreKind::Loopback(endpoint, token) => {
-            (None, StoreOptions::loopback(&store.project, endpoint, token))
+            StoreOptions::loopback(&store.project, endpoint, token)
         }
         StoreKind::Google => {
             let credentials = google_cloud_auth::credentials::Builder::default()
                 .build()
                 .context("credentials for Firestore: run `gcloud auth application-default login`, or attach a service account")?;
-            (None, StoreOptions::google(&store.project, credentials))
+            StoreOptions::google(&store.project, credentials)
         }
     };
-    let options = StoreOptions { database: store.database.clone(), ..options };
-    let store = FirestoreStore::connect(options).await.context("connect to the store")?;
-    Ok(Connected { store, embedded })
+    Ok(StoreOptions { database: store.database.clone(), ..options })
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }

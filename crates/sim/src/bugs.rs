@@ -26,6 +26,13 @@ pub struct Bug {
     pub workload: &'static str,
 }
 
+impl Catch {
+    /// Whether nothing but this invariant was broken.
+    pub fn breaks_only(&self, invariant: Invariant) -> bool {
+        self.run.violations.iter().all(|violation| violation.invariant == invariant)
+    }
+}
+
 /// How a bug was found.
 #[derive(Debug)]
 pub struct Catch {
@@ -167,12 +174,6 @@ impl Bug {
         ),
         bug("no-overtaking", Invariant::L5, "overtaking", "endings wait in line"),
         bug(
-            "ended-ids-lost",
-            Invariant::L1,
-            "two-controllers",
-            "a failed read makes a turn forget requests that ended",
-        ),
-        bug(
             "overdue-waits",
             Invariant::L4,
             "outage",
@@ -183,12 +184,6 @@ impl Bug {
             Invariant::S2,
             "clock-jump",
             "a clock that is put wrong is noticed only at the next heartbeat",
-        ),
-        bug(
-            "leftovers-ignored",
-            Invariant::L1,
-            "two-controllers",
-            "what an answer still shows is left to the next reading",
         ),
         bug(
             "unreadable-is-empty",
@@ -202,6 +197,88 @@ impl Bug {
             "refused",
             "when a write is refused the first request is blamed",
         ),
+        bug("self-approval-counts", Invariant::S1, "disguise", "requesters approve for themselves"),
+        bug("anybody-is-a-peer", Invariant::S1, "disguise", "who is not eligible approves"),
+        bug("chosen-ignored", Invariant::S1, "chosen", "others decide than those who were asked"),
+        bug(
+            "weak-evidence-counts",
+            Invariant::S1,
+            "forged-approvals",
+            "what only speaks for people is believed",
+        ),
+        bug("nobody-has-to-approve", Invariant::S1, "approval", "approval is not waited for"),
+        bug(
+            "approver-not-judged-again",
+            Invariant::S1,
+            "lost-approver",
+            "who approved is not judged again at the grant",
+        ),
+        bug(
+            "role-may-change",
+            Invariant::S1,
+            "role-changed",
+            "what a role permits is not compared with what was approved",
+        ),
+        bug(
+            "distrusted-key-counts",
+            Invariant::S1,
+            "distrusted",
+            "access stands on approvals of a key that is distrusted",
+        ),
+        bug(
+            "answers-for-ten-seconds",
+            Invariant::S1,
+            "lost-approver",
+            "answers of the cloud are shared for ten seconds instead of five",
+        ),
+        bug("no-maximum", Invariant::S2, "bounds", "access is given for longer than the maximum"),
+        bug("denial-ignored", Invariant::S6, "deny-race", "a no counts for nothing"),
+        bug(
+            "denial-not-waited-for",
+            Invariant::S6,
+            "unanswered-approver",
+            "a no by somebody who is not known yet is passed over",
+        ),
+        bug(
+            "no-taking-back",
+            Invariant::S6,
+            "approval",
+            "who has approved cannot take the word back",
+        ),
+        bug(
+            "digest-not-compared",
+            Invariant::S7,
+            "forged-approvals",
+            "an approval of something else counts",
+        ),
+        bug(
+            "old-approval-counts",
+            Invariant::S7,
+            "held-back",
+            "an approval that was held back counts",
+        ),
+        bug(
+            "out-of-date-approval-counts",
+            Invariant::S7,
+            "restore-approved",
+            "an approval that was looked at long ago counts after a rollback",
+        ),
+        bug("peers-have-longer", Invariant::S7, "undecided", "an approval after its time counts"),
+        bug(
+            "documents-may-be-old",
+            Invariant::S8,
+            "slow-intent",
+            "a policy is written on what was read long before",
+        ),
+        bug("intents-never-closed", Invariant::S9, "single", "no policy write is ever over"),
+        bug("chain-begins-anew", Invariant::S9, "single", "each commit begins the chain anew"),
+        bug(
+            "no-answer-is-a-peer",
+            Invariant::S10,
+            "unanswered-approver",
+            "a group that does not answer has the approver",
+        ),
+        bug("workers-wait", Invariant::L3, "poisoned", "who works on what fails waits for it"),
     ];
 
     /// The bug of that name.

@@ -37,6 +37,7 @@ pub struct Cloud {
     log: Vec<PolicyWrite>,
     groups: BTreeMap<Email, BTreeSet<Email>>,
     n_etags: u64,
+    changed_roles: BTreeSet<Role>,
     /// Members whose additions are refused with 400.
     pub refused_members: BTreeSet<String>,
 }
@@ -114,9 +115,21 @@ impl Cloud {
             .collect()
     }
 
-    /// The permissions of a role: each role permits just one thing, by its own name.
-    pub fn permissions(role: &Role) -> BTreeSet<String> {
+    /// What a role permits at first: just one thing, by its own name.
+    pub fn first_permissions(role: &Role) -> BTreeSet<String> {
         BTreeSet::from([format!("{role}.use")])
+    }
+
+    /// From now on the role permits more.
+    pub fn change_role(&mut self, role: &Role) {
+        self.changed_roles.insert(role.clone());
+    }
+
+    /// What the role permits now.
+    pub fn permissions(&self, role: &Role) -> BTreeSet<String> {
+        let mut permissions = Self::first_permissions(role);
+        permissions.extend(self.changed_roles.contains(role).then(|| format!("{role}.more")));
+        permissions
     }
 
     pub(crate) fn read(

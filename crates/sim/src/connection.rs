@@ -201,6 +201,9 @@ impl Connection {
             None => self.shared.effect(who, &op, Freshness::Now, effect),
             Some(Fault::Stale) => self.shared.effect(who, &op, Freshness::Stale, effect),
             Some(Fault::Slow(delay)) => {
+                if op.call.is_judging() {
+                    self.shared.with(|data| data.oracle.slowed(delay));
+                }
                 tokio::time::sleep(delay).await;
                 self.shared.effect(who, &op, Freshness::Now, effect)
             }
@@ -217,6 +220,8 @@ impl Connection {
                 self.process.die();
                 answer
             }
+            // Nobody sees when a read would have come about.
+            Some(Fault::Late(_)) if !op.call.is_write() => failed(RetryClass::Unavailable),
             Some(Fault::Late(delay)) => {
                 let (shared, op) = (self.shared.clone(), op.clone());
                 tokio::spawn(async move {

@@ -69,6 +69,11 @@ impl Call {
         }
     }
 
+    /// Whether a judgement waits for its answer.
+    pub(crate) fn is_judging(self) -> bool {
+        Effect::of(self) == Some(Effect::LookUp)
+    }
+
     /// The read that can miss what the call changes; the resync for what nobody reads by itself.
     pub(crate) fn read_back(self) -> Self {
         match self {
@@ -179,6 +184,11 @@ impl Faults {
     pub fn clear(&mut self) {
         self.rules.clear();
         self.plan = None;
+    }
+
+    /// Calls go wrong as the plan says, and in no other way.
+    pub(crate) fn clear_rules(&mut self) {
+        self.rules.clear();
     }
 
     /// How often each side effect came about.

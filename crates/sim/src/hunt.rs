@@ -44,8 +44,12 @@ pub(crate) fn all() -> bool {
 fn print(bug: &Bug, catch: Option<&Catch>) {
     let Bug { name, about, caught_by, workload } = bug;
     match catch {
-        Some(Catch { n_runs, plan, .. }) => {
-            println!("{name:<28} {caught_by:<3} after {n_runs:>4} runs, {workload} '{plan}'");
+        Some(catch) => {
+            let Catch { n_runs, plan, .. } = catch;
+            let alone = if catch.breaks_only(*caught_by) { "alone" } else { "" };
+            println!(
+                "{name:<28} {caught_by:<3} {alone:<5} after {n_runs:>4} runs, {workload} '{plan}'"
+            );
         }
         None => println!("{name:<28} {caught_by:<3} SURVIVES on {workload}: {about}"),
     }

@@ -9,14 +9,14 @@ use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{
-    Catalog, Committed, Directory, EffectivePolicies, FactsCommit, Heartbeat, Intent, LedgerEntry,
-    ListQuery, Page, PolicyClient, PortError, ProjectInfo, RequestStore, ResourceRecord,
-    RetryClass, StoredEnvelope, StoredRequest, WatchEvent,
+    Catalog, Committed, Directory, FactsCommit, Heartbeat, Intent, LedgerEntry, ListQuery,
+    NodeInfo, Page, PolicyClient, PortError, RequestStore, ResourceRecord, RetryClass,
+    StoredEnvelope, StoredRequest, WatchEvent,
 };
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 
-use crate::cloud::Cloud;
-use crate::connection::{Connection, Data, Freshness};
+use crate::connection::{Connection, Data};
 use crate::fault::{Call, Op};
 use crate::oracle::{Commit, Question};
 use crate::plan::Effect;
@@ -69,9 +69,7 @@ impl RequestStore for Connection {
     ) -> Result<BTreeMap<RequestId, StoredRequest>, PortError> {
         let (wanted, who) = (ids.to_vec(), self.process.who());
         self.call(Op::plain(Call::Get, names(ids)), move |data, freshness| {
-            if freshness == Freshness::Stale {
-                data.oracle.was_misled(who, data.now);
-            }
+            data.oracle.documents_read(who, &wanted, (data.now, freshness));
             Ok(data.store.get(data.now, &wanted, freshness))
         })
         .await
@@ -197,7 +195,7 @@ impl PolicyClient for Connection {
                 policy.bindings.iter().any(|binding| !now.bindings.contains(binding))
             });
             let effect = if adds { Effect::Add } else { Effect::Remove };
-            (effect, data.oracle.sending(who, &node, &write))
+            (effect, data.oracle.sending(who, data.now, &node, &write))
         });
         self.call(Op::of(Call::WritePolicy, effect, resource.to_string()), move |data, _| {
             let sent_etag = policy.etag.clone();
@@ -228,21 +226,24 @@ impl Catalog for Connection {
         .await
     }
 
-    async fn effective_policies(
-        &self,
-        _: &[Resource],
-    ) -> Result<Vec<EffectivePolicies>, PortError> {
-        for_intake_only("list policies in force")
+    async fn nodes(&self) -> Result<Vec<NodeInfo>, PortError> {
+        for_intake_only("list nodes")
     }
 
-    async fn projects(&self) -> Result<Vec<ProjectInfo>, PortError> {
-        for_intake_only("list projects")
+    fn search_policies(&self) -> BoxStream<'_, Result<Vec<(Resource, Policy)>, PortError>> {
+        stream::iter([for_intake_only("search policies")]).boxed()
+    }
+
+    async fn policies_naming(&self, _: &Email) -> Result<Vec<(Resource, Policy)>, PortError> {
+        for_intake_only("search policies that name somebody")
     }
 
     async fn permissions(&self, role: &Role) -> Result<Option<BTreeSet<String>>, PortError> {
-        let permissions = Cloud::permissions(role);
-        self.call(Op::plain(Call::Permissions, role.to_string()), move |_, _| Ok(Some(permissions)))
-            .await
+        let of = role.clone();
+        self.call(Op::plain(Call::Permissions, role.to_string()), move |data, _| {
+            Ok(Some(data.cloud.permissions(&of)))
+        })
+        .await
     }
 }
 
@@ -264,5 +265,9 @@ impl Directory for Connection {
             Ok(data.cloud.groups_of(&who))
         })
         .await
+    }
+
+    async fn members_of(&self, _: &Email) -> Result<BTreeSet<Email>, PortError> {
+        for_intake_only("list the members of a group")
     }
 }

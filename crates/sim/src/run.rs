@@ -111,7 +111,7 @@ async fn judge(world: &mut World, workload: &Workload, plan: &Plan, detail: Deta
     world.advance(LATE_MAX).await;
     world.advance(SETTLES_WITHIN).await;
     report(world, World::unsettled_undisturbed);
-    if world.is_calm() && !workload.is_blind && !workload.is_open {
+    if is_prompt(workload, plan) && !workload.is_blind && !workload.is_open {
         report(world, World::late_removals);
     }
     the_rest(world).await;
@@ -125,6 +125,15 @@ async fn judge(world: &mut World, workload: &Workload, plan: &Plan, detail: Deta
         quiet(world, QUIET).await;
     }
     report(world, World::unsettled_requests);
+}
+
+/// Whether nothing in the plan holds up for longer than the seconds within which a revocation takes access away.
+fn is_prompt(workload: &Workload, plan: &Plan) -> bool {
+    match plan.steps.as_slice() {
+        [] => true,
+        [only] => only.mishap.is_mild() && !workload.is_held_up,
+        _ => false,
+    }
 }
 
 /// A settled world is as settled after two faults as after one: of those runs every fourth is watched on.

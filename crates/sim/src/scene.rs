@@ -1,6 +1,7 @@
 //! Who and what there is: an organisation, projects below it, people who are eligible, an operator.
 
 use curfew_controller::{Operators, Settings};
+use curfew_core::danger::Dangerous;
 use curfew_core::eligible::entitlement_name;
 use curfew_core::id::{Digest, Installation, Nonce, RequestId};
 use curfew_core::judge::{PeerRules, Rules};
@@ -22,6 +23,21 @@ const ELIGIBLE: &str = "has({}.jitAccessConstraint)";
 /// The roles that members of the group may ask for everywhere.
 const ROLES: [&str; 2] = ["roles/compute.viewer", "roles/storage.admin"];
 
+/// What makes a binding eligible with a peer's approval.
+const ELIGIBLE_WITH_A_PEER: &str = "has({}.multiPartyApprovalConstraint)";
+
+/// The role that members of the group may ask each other for.
+const PEER_ROLE: &str = "roles/cloudsql.admin";
+
+/// The longest access.
+pub(crate) const DURATION_MAX: TimeDelta = TimeDelta::hours(8);
+
+/// How long peers have to decide: longer than an approval stays fresh, shorter than a run that waits for it likes.
+pub(crate) const DECIDE_WITHIN: TimeDelta = TimeDelta::minutes(30);
+
+/// How long a request that nobody has to approve may wait.
+pub(crate) const SELF_ACTIVATION: TimeDelta = TimeDelta::minutes(15);
+
 /// What somebody asks for.
 #[derive(Debug, Clone)]
 pub struct Filing {
@@ -37,6 +53,10 @@ pub struct Filing {
     pub start_at: Option<DateTime<Utc>>,
     /// The id that intake gives it; `None` for a random one.
     pub id: Option<RequestId>,
+    /// Whether it is for the role that a peer must approve.
+    pub of_peers: bool,
+    /// The local parts of the addresses of those whom the requester turns to; none for all who may.
+    pub chosen: Vec<&'static str>,
 }
 
 impl Filing {
@@ -49,7 +69,14 @@ impl Filing {
             duration: TimeDelta::hours(1),
             start_at: None,
             id: None,
+            of_peers: false,
+            chosen: Vec::new(),
         }
+    }
+
+    /// The role that a peer must approve, for an hour, at once.
+    pub fn of_peers(who: &str, project: usize) -> Self {
+        Self { of_peers: true, ..Self::by(who, project) }
     }
 
     /// For so long.
@@ -98,9 +125,11 @@ pub(crate) fn settings() -> Settings {
     let rules = Rules {
         scope: org(),
         protected: BTreeSet::new(),
-        duration_max: TimeDelta::hours(8),
+        duration_max: DURATION_MAX,
         roles_max: 4,
-        peers: PeerRules::default(),
+        peers: PeerRules { decide_within: DECIDE_WITHIN, ..PeerRules::default() },
+        dangerous: Dangerous::Warn,
+        from: Vec::new(),
     };
     let operators =
         Operators { people: BTreeSet::from([operator().email]), groups: BTreeSet::new() };
@@ -112,15 +141,19 @@ pub(crate) fn settings() -> Settings {
 pub(crate) fn cloud(n_projects: usize, people: &[&str]) -> Cloud {
     let mut cloud = Cloud::default();
     cloud.seed_group(&group(), people.iter().map(|name| person(name).email));
-    let condition =
-        Condition { title: "eligible".into(), expression: ELIGIBLE.into(), ..Condition::default() };
-    let eligible = |role: &&str| Binding {
-        role: (*role).to_owned(),
+    let eligible = |role: &str, expression: &str| Binding {
+        role: role.into(),
         members: vec![format!("group:{}", group())],
-        condition: Some(condition.clone()),
+        condition: Some(Condition {
+            title: "eligible".into(),
+            expression: expression.into(),
+            ..Condition::default()
+        }),
         rest: Rest::default(),
     };
-    cloud.seed(&org(), ROLES.iter().map(eligible).collect());
+    let mut offered = ROLES.map(|role| eligible(role, ELIGIBLE)).to_vec();
+    offered.push(eligible(PEER_ROLE, ELIGIBLE_WITH_A_PEER));
+    cloud.seed(&org(), offered);
     for n in 0..n_projects {
         cloud.seed(
             &project(n),
@@ -141,6 +174,22 @@ pub(crate) fn group() -> Email {
     person("eligible").email
 }
 
+/// A person who is somebody else by name: with the immutable id of the one and the address of the other.
+pub fn disguised(subject: &str, address: &str) -> Person {
+    Person { email: person(address).email, ..person(subject) }
+}
+
+/// Whether a peer must approve the request.
+pub(crate) fn needs_approval(spec: &Spec) -> bool {
+    spec.roles.iter().any(|requested| requested.role.as_str() == PEER_ROLE)
+}
+
+/// The role that a peer must approve.
+#[expect(clippy::unwrap_used, reason = "the role is a constant")]
+pub(crate) fn peer_role() -> Role {
+    Role::parse(PEER_ROLE).unwrap()
+}
+
 pub(crate) fn spec(
     id: &RequestId,
     filing: &Filing,
@@ -149,19 +198,24 @@ pub(crate) fn spec(
     at: DateTime<Utc>,
 ) -> Spec {
     let requester = person(&filing.who);
+    let roles = if filing.of_peers {
+        vec![requested(PEER_ROLE, ELIGIBLE_WITH_A_PEER)]
+    } else {
+        ROLES.iter().take(filing.n_roles).map(|role| requested(role, ELIGIBLE)).collect()
+    };
     Spec {
         id: id.clone(),
         digest,
         principal: Principal::User(requester.email.clone()),
         requester,
         resource: project(filing.project),
-        roles: ROLES.iter().take(filing.n_roles).map(|role| requested(role)).collect(),
+        roles,
         resource_names: Vec::new(),
         duration: filing.duration,
         start_at: filing.start_at,
         justification: "to look".into(),
         ticket: None,
-        chosen_approvers: Vec::new(),
+        chosen_approvers: filing.chosen.iter().map(|name| person(name).email).collect(),
         break_glass: false,
         requested_at: at,
         nonce,
@@ -170,9 +224,9 @@ pub(crate) fn spec(
 }
 
 #[expect(clippy::unwrap_used, reason = "the roles are constants")]
-fn requested(role: &str) -> RequestedRole {
-    let entitlement = entitlement_name(&org(), role, ELIGIBLE);
+fn requested(role: &str, condition: &str) -> RequestedRole {
+    let entitlement = entitlement_name(&org(), role, condition);
     let role = Role::parse(role).unwrap();
-    let permissions_hash = permissions_hash(&Cloud::permissions(&role));
+    let permissions_hash = permissions_hash(&Cloud::first_permissions(&role));
     RequestedRole { role, resource_condition: String::new(), entitlement, permissions_hash }
 }

@@ -190,6 +190,11 @@ impl Store {
         })
     }
 
+    /// Somebody erases which policies were ever written.
+    pub fn forget_resources(&mut self) {
+        self.resources.clear();
+    }
+
     /// The entries of the ledger.
     pub fn ledger(&self) -> impl Iterator<Item = &LedgerEntry> {
         self.ledger.values()

@@ -10,12 +10,20 @@ use curfew_core::id::{Digest, Nonce, RequestId, Tag, encode_id, sha256};
 use curfew_core::request::{
     REQUESTED_AT_SKEW_MAX, Recorded, Rejection, Request, Verified, VerifiedFacts,
 };
+use curfew_core::resource::Resource;
 use curfew_core::spec::Spec;
 use curfew_ports::{FactSealer, LedgerEntry, StoredEnvelope, StoredFact, StoredRequest, Verifier};
 
 use crate::scene::installation;
 
-const KEY: &str = "intake";
+/// The key of intake's sessions.
+pub const SESSION_KEY: &str = "intake";
+
+/// The key that intake had before; requests are never signed with it here.
+pub const FORMER_KEY: &str = "intake-before";
+
+/// The key of a system that speaks for people.
+pub const WRITER_KEY: &str = "chat";
 
 /// Everything that was ever signed or sealed.
 #[derive(Default)]
@@ -25,30 +33,34 @@ pub struct Trust(Mutex<Made>);
 struct Made {
     n: u64,
     specs: BTreeMap<String, (StoredEnvelope, Spec)>,
+    digests: BTreeMap<RequestId, Digest>,
     entries: BTreeMap<String, (StoredEnvelope, RequestId, Entry)>,
     facts: BTreeMap<String, (RequestId, StoredFact, Recorded)>,
     tags: BTreeSet<String>,
     ledger: BTreeSet<String>,
+    distrusted: BTreeSet<String>,
 }
 
 impl Trust {
     /// Signs a spec. `spec` gets the digest of the payload, which a spec carries.
     pub fn sign_spec(&self, spec: impl FnOnce(Digest) -> Spec) -> (StoredEnvelope, Spec) {
         let mut made = self.lock();
-        let envelope = made.envelope("spec");
+        let envelope = made.envelope("spec", SESSION_KEY);
         let spec = spec(Digest::of(envelope.payload.as_bytes()));
         made.specs.insert(envelope.payload.clone(), (envelope.clone(), spec.clone()));
+        made.digests.insert(spec.id.clone(), spec.digest.clone());
         (envelope, spec)
     }
 
-    /// Signs an act about a request.
+    /// Signs an act about a request with this key.
     pub fn sign_entry(
         &self,
         request: &RequestId,
+        key: &str,
         entry: impl FnOnce(Digest) -> Entry,
     ) -> (StoredEnvelope, Entry) {
         let mut made = self.lock();
-        let envelope = made.envelope("entry");
+        let envelope = made.envelope("entry", key);
         let entry = entry(Digest::of(envelope.payload.as_bytes()));
         let kept = (envelope.clone(), request.clone(), entry.clone());
         made.entries.insert(envelope.payload.clone(), kept);
@@ -60,6 +72,19 @@ impl Trust {
         self.lock().facts.get(mac).map(|(_, _, recorded)| recorded.clone())
     }
 
+    /// Whether just this was sealed for that request.
+    pub fn has_sealed(&self, request: &RequestId, fact: &StoredFact) -> bool {
+        self.lock()
+            .facts
+            .get(&fact.mac)
+            .is_some_and(|(id, sealed, _)| id == request && sealed == fact)
+    }
+
+    /// The digest of the request that was last signed under this id.
+    pub fn digest_of(&self, id: &RequestId) -> Option<Digest> {
+        self.lock().digests.get(id).cloned()
+    }
+
     /// The spec of an envelope, as it was signed.
     pub fn spec_of(&self, envelope: &StoredEnvelope) -> Option<Spec> {
         let made = self.lock();
@@ -67,6 +92,24 @@ impl Trust {
             .get(&envelope.payload)
             .filter(|(signed, _)| signed == envelope)
             .map(|(_, spec)| spec.clone())
+    }
+
+    /// The act of an envelope, if it was signed just so for this request and this place.
+    pub fn entry_of(
+        &self,
+        request: &RequestId,
+        nonce: &Nonce,
+        envelope: &StoredEnvelope,
+    ) -> Option<Entry> {
+        let made = self.lock();
+        let (signed, of, entry) = made.entries.get(&envelope.payload)?;
+        let is_just_so = signed == envelope && of == request && entry.nonce == *nonce;
+        is_just_so.then(|| entry.clone())
+    }
+
+    /// What was signed with this key counts no more. A controller learns it when it starts.
+    pub fn distrust(&self, key: &str) {
+        self.lock().distrusted.insert(key.to_owned());
     }
 
     /// Whether the tag was ever made.
@@ -85,11 +128,11 @@ impl Trust {
 }
 
 impl Made {
-    fn envelope(&mut self, kind: &str) -> StoredEnvelope {
+    fn envelope(&mut self, kind: &str, key: &str) -> StoredEnvelope {
         self.n = self.n.saturating_add(1);
         let payload = format!("{{\"nonce\":{},\"type\":\"{kind}\"}}", self.n);
         let signature = Digest::of(format!("signature over {payload}").as_bytes()).to_string();
-        StoredEnvelope { payload, key_id: KEY.into(), signature }
+        StoredEnvelope { payload, key_id: key.into(), signature }
     }
 
     fn spec(&self, stored: &StoredRequest) -> Result<Verified<Spec>, Rejection> {
@@ -118,6 +161,8 @@ impl Made {
             self.entries.get(&envelope.payload).ok_or(Rejection::BadSignature)?;
         if signed != envelope {
             Err(Rejection::BadSignature)
+        } else if self.distrusted.contains(&signed.key_id) {
+            Err(Rejection::KeyOutOfWindow)
         } else if *request != stored.id {
             Err(Rejection::OtherRequest)
         } else if entry.nonce != *nonce {
@@ -167,6 +212,17 @@ impl Verifier for Trust {
             facts: made.facts(stored),
             rolled_back: false,
         }
+    }
+
+    fn places(&self, stored: &StoredRequest) -> BTreeSet<Resource> {
+        let made = self.lock();
+        let filed = stored.spec.as_ref().and_then(|envelope| made.specs.get(&envelope.payload));
+        let sealed = stored.facts.iter().filter_map(|fact| made.facts.get(&fact.mac));
+        let granted = sealed.filter_map(|(_, _, recorded)| {
+            let Fact::Grant(grant) = &recorded.fact else { return None };
+            Some(grant.resource.clone())
+        });
+        filed.map(|(_, spec)| spec.resource.clone()).into_iter().chain(granted).collect()
     }
 }
 

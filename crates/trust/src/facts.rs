@@ -14,13 +14,10 @@ use curfew_ports::{FactSealer, LedgerEntry, StoredFact, StoredRequest};
 use curfew_proto::payload;
 use serde_json::{Value, json};
 
-use crate::file::{KeyFileError, read_secret, write_secret};
+use crate::file::{KEY_BYTES, KeyFileError, read_key_bits, write_secret};
 
 /// Length of the key: the output length of the hash, as RFC 2104 §3 advises.
-pub const FACTS_KEY_BYTES: usize = 32;
-
-/// What a facts key file holds.
-const EXPECTED: &str = "32 bytes as base64url text without padding";
+pub const FACTS_KEY_BYTES: usize = KEY_BYTES;
 
 /// The key of the controller's macs. Whoever can verify with it can forge with it.
 #[derive(Clone)]
@@ -34,12 +31,7 @@ impl FactsKey {
 
     /// Reads a file that only its owner may use.
     pub fn open(path: &Path) -> Result<Self, KeyFileError> {
-        let text = read_secret(path)?;
-        let bytes =
-            URL_SAFE_NO_PAD.decode(text.trim_end()).ok().and_then(|bytes| bytes.try_into().ok());
-        let bytes = bytes
-            .ok_or_else(|| KeyFileError::Content { path: path.to_owned(), expected: EXPECTED })?;
-        Ok(Self::new(&bytes))
+        Ok(Self::new(&read_key_bits(path)?))
     }
 
     /// Makes a new key in a new file (mode 0600, on disk when this returns). An existing file is left as it is.

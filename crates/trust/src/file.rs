@@ -4,6 +4,9 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 /// No key that is read here comes near this; a wrong path must not fill the memory.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -61,6 +64,19 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, KeyFileError> {
     let mut text = String::new();
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// Length of the keys that are kept as bits.
+pub const KEY_BYTES: usize = 32;
+
+/// What a file of [`read_key_bits`] holds.
+const BITS_EXPECTED: &str = "32 bytes as base64url text without padding";
+
+/// Reads a key of 256 bits (base64url without padding, on one line) from a file that only its owner may use.
+pub fn read_key_bits(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
+    let text = read_secret(path)?;
+    let bits = URL_SAFE_NO_PAD.decode(text.trim_end()).ok().and_then(|bits| bits.try_into().ok());
+    bits.ok_or_else(|| KeyFileError::Content { path: path.to_owned(), expected: BITS_EXPECTED })
 }
 
 /// Writes a secret text to a new file, mode 0600. It is on disk, whole, when this returns; a crash before leaves no

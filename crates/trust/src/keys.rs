@@ -191,6 +191,8 @@ impl Verb {
 pub struct KeyConfig {
     /// What envelopes call it.
     pub id: String,
+    /// Whose key it is. One owner may hold several, and decides with none of them on a request that any of them filed.
+    pub owner: String,
     /// The key.
     pub public_key: PublicKey,
     /// How strongly what it signs is witnessed.

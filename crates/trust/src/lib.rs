@@ -17,7 +17,7 @@ mod vectors;
 mod verifier;
 
 pub use facts::{FACTS_KEY_BYTES, FactsKey, Sealer};
-pub use file::KeyFileError;
+pub use file::{KEY_BYTES, KeyFileError, read_key_bits};
 pub use iap::{Assertion, IapConfig, IapConfigError, IapError, IapVerifier};
 pub use keys::{KeyConfig, KeySet, KeySetError, PublicKey, PublicKeyError, Verb};
 pub use signer::{KeyFileSigner, generate_key_file};

@@ -137,6 +137,7 @@ pub(crate) fn sign(key_id: &str, kind: &str, payload: &str) -> StoredEnvelope {
 pub(crate) fn key(signer: &KeyFileSigner, id: &str, level: Level) -> KeyConfig {
     KeyConfig {
         id: id.into(),
+        owner: id.into(),
         public_key: signer.public_key().clone(),
         level,
         verbs: [Verb::Request, Verb::Decide, Verb::Direct].into(),

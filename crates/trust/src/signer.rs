@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use async_trait::async_trait;
+use aws_lc_rs::encoding::AsBigEndian as _;
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, Signature,
@@ -16,12 +18,15 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::envelope::signed_bytes;
-use crate::file::{KeyFileError, read_secret, write_secret};
+use crate::file::{KEY_BYTES, KeyFileError, read_secret, write_secret};
 use crate::keys::{Algorithm, PublicKey, pem};
 
 /// What a signing key file holds.
 const EXPECTED: &str =
     "a P-256 or Ed25519 private key as PEM text with a PRIVATE KEY section (PKCS#8)";
+
+/// Keeps what is derived here apart from what others may derive from the same key.
+const DERIVATION_SALT: &[u8] = b"curfew/v1/derived-key";
 
 enum PrivateKey {
     P256(EcdsaKeyPair),
@@ -44,6 +49,18 @@ impl PrivateKey {
                 PublicKey::from_raw(Algorithm::Ed25519, pair.public_key().as_ref()).ok()
             }
         }
+    }
+
+    /// Another key, which tells nothing of this one, by HKDF-SHA256 (RFC 5869) with `label` as its `info`.
+    fn derive(&self, label: &str) -> Result<[u8; KEY_BYTES], Unspecified> {
+        let salt = Salt::new(HKDF_SHA256, DERIVATION_SALT);
+        let secret = match self {
+            Self::P256(pair) => salt.extract(pair.private_key().as_be_bytes()?.as_ref()),
+            Self::Ed25519(pair) => salt.extract(pair.seed()?.as_be_bytes()?.as_ref()),
+        };
+        let mut key = [0; KEY_BYTES];
+        secret.expand(&[label.as_bytes()], HKDF_SHA256)?.fill(&mut key)?;
+        Ok(key)
     }
 
     fn sign(&self, message: &[u8]) -> Result<Signature, Unspecified> {
@@ -85,6 +102,14 @@ impl KeyFileSigner {
         let signature = self.private.sign(&signed_bytes(kind, &payload))?;
         let signature = URL_SAFE_NO_PAD.encode(signature.as_ref());
         Ok(StoredEnvelope { payload, key_id: self.key_id.clone(), signature })
+    }
+
+    /// A secret of 256 bits that everybody who holds this key can derive, and nobody else; another for every `label`.
+    pub fn derive_key(&self, label: &str) -> Result<[u8; KEY_BYTES], PortError> {
+        self.private.derive(label).map_err(|Unspecified| {
+            let act = format!("derive {label} from key {}", self.key_id);
+            PortError::new(RetryClass::Invalid, act)
+        })
     }
 
     /// The public half; compare it with the configured key before signing anything.

@@ -1,12 +1,13 @@
 //! What of a stored request may be believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use curfew_core::entry::{ActKind, Entry, Level};
 use curfew_core::fact::Fact;
 use curfew_core::id::{Installation, Nonce, RequestId};
 use curfew_core::request::{REQUESTED_AT_SKEW_MAX, Rejection, Request, Verified, VerifiedFacts};
+use curfew_core::resource::Resource;
 use curfew_core::spec::Spec;
 use curfew_ports::{StoredEnvelope, StoredRequest, Verifier};
 use curfew_proto::payload::{self, PayloadError, SPEC_TYPE};
@@ -59,7 +60,8 @@ impl EnvelopeVerifier {
         require(read.nonce == *nonce, Rejection::OtherNonce)?;
         require(opened.key.verbs.contains(&verb_of(kind)), Rejection::VerbNotAllowed)?;
         let level = opened.key.level;
-        let filed_it = stored.spec.as_ref().is_some_and(|spec| spec.key_id == opened.key.id);
+        let filed_with = stored.spec.as_ref().and_then(|spec| self.keys.get(&spec.key_id));
+        let filed_it = filed_with.is_some_and(|key| key.owner == opened.key.owner);
         let decides_its_own = level == Level::Writer && kind == ActKind::Decision && filed_it;
         require(!decides_its_own, Rejection::VerbNotAllowed)?;
         let (digest, actor, at, act) = (read.digest, read.actor, read.at, read.act);
@@ -141,6 +143,24 @@ impl StoreVerifier {
 impl Verifier for StoreVerifier {
     fn verify(&self, stored: &StoredRequest) -> Request {
         self.envelopes.request(stored, self.sealer.verify_facts(stored))
+    }
+
+    fn places(&self, stored: &StoredRequest) -> BTreeSet<Resource> {
+        let spec = stored.spec.as_ref().and_then(|it| payload::read_spec(&it.payload).ok());
+        let facts =
+            stored.facts.iter().filter_map(|it| payload::read_fact(&it.kind, &it.payload).ok());
+        let granted = facts.filter_map(|fact| match fact {
+            Fact::Grant(grant) => Some(grant.resource),
+            Fact::Seen { .. }
+            | Fact::Eligible(_)
+            | Fact::Approval { .. }
+            | Fact::Bound { .. }
+            | Fact::Drift { .. }
+            | Fact::Outcome(_)
+            | Fact::Ended { .. }
+            | Fact::Unknown { .. } => None,
+        });
+        spec.map(|read| read.spec.resource).into_iter().chain(granted).collect()
     }
 }
 

@@ -54,6 +54,11 @@ pub(crate) fn answers(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     capture(Command::new(program).args(arguments)).is_ok_and(|captured| captured.success)
 }
 
+/// Whether this is a run of CI, which installs what is missing and lets nothing be left out.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
 fn name(command: &Command) -> String {
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());
     std::iter::once(command.get_program().to_string_lossy())

@@ -39,8 +39,12 @@ impl Source {
         Ok(Self { path, text, syntax, tokens, tests: finder.tests })
     }
 
-    /// The directory name of the package: `core` of `crates/core/src/lib.rs`, `tests` of `tests/src/lib.rs`.
+    /// The directory name of the package: `core` of `crates/core/src/lib.rs`, `tests` of `tests/src/lib.rs`. Examples are
+    /// programs of their own, no part of the package beside them: `examples`.
     pub(crate) fn package(&self) -> &str {
+        if self.path.contains("/examples/") {
+            return "examples";
+        }
         let inside = self.path.strip_prefix("crates/").unwrap_or(&self.path);
         inside.split('/').next().unwrap_or(inside)
     }

@@ -16,10 +16,15 @@ METHODS = {
     "resourcemanager.projects.get": ["cloudresourcemanager.v3 projects.get"],
     "resourcemanager.folders.get": ["cloudresourcemanager.v3 folders.get"],
     "resourcemanager.projects.search": ["cloudresourcemanager.v3 projects.search"],
-    "cloudasset.batchGetEffectiveIamPolicies": ["cloudasset.v1 effectiveIamPolicies.batchGet"],
+    "cloudasset.searchAllResources": ["cloudasset.v1 searchAllResources"],
+    "cloudasset.searchAllIamPolicies": ["cloudasset.v1 searchAllIamPolicies"],
+    "cloudasset.analyzeIamPolicy": ["cloudasset.v1 analyzeIamPolicy"],
     "cloudidentity.groups.lookup": ["cloudidentity.v1 groups.lookup"],
     "cloudidentity.checkTransitiveMembership": ["cloudidentity.v1 groups.memberships.checkTransitiveMembership"],
     "cloudidentity.searchTransitiveGroups": ["cloudidentity.v1 groups.memberships.searchTransitiveGroups"],
+    "cloudidentity.searchTransitiveMemberships": ["cloudidentity.v1 groups.memberships.searchTransitiveMemberships"],
+    "directory.members.list": ["admin.directory_v1 members.list"],
+    "directory.groups.list": ["admin.directory_v1 groups.list"],
     "iam.roles.get": ["iam.v1 roles.get", "iam.v1 organizations.roles.get", "iam.v1 projects.roles.get"],
 }
 

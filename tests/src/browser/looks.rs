@@ -36,8 +36,13 @@ async fn every_page_can_be_read_by_everybody_in_light_and_dark_on_desk_and_phone
     body["roles"] = serde_json::json!([{"role": "roles/compute.instanceAdmin.v1"}]);
     let waiting = demo.file("alice", &body).await;
     demo.until("alice", &waiting, "AWAITING_APPROVAL", SOON).await;
+    let admin = demo.get("alice", "/v1/entitlements?query=instanceAdmin").await;
+    let admin = admin["entitlements"][0]["name"].as_str().unwrap().to_owned();
+    let choosing = format!("/ask?entitlement={admin}&resource=projects/demo-prod");
     let paths = [
         "/".to_owned(),
+        choosing.clone(),
+        format!("{choosing}&query=nobody"),
         "/?query=nothing-like-it".to_owned(),
         "/requests".to_owned(),
         format!("/requests/{active}?end=1"),
@@ -57,6 +62,13 @@ async fn every_page_can_be_read_by_everybody_in_light_and_dark_on_desk_and_phone
             browser.goto(url).await;
             judge(&browser, &axe, &format!("{url} on {screen:?}")).await;
         }
+        // Checked and not filed: too long, and by somebody who may not approve.
+        browser.goto(&demo.front("alice.localhost", &choosing)).await;
+        browser.ask("document.querySelector('textarea').value = 'BUG-1'").await;
+        browser.ask("document.querySelector('[name=approvers]').value = 'dave@example.com'").await;
+        browser.click("button[formaction]").await;
+        browser.reads("would be refused").await;
+        judge(&browser, &axe, &format!("a checked form on {screen:?}")).await;
     }
 }
 

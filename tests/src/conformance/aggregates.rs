@@ -54,6 +54,20 @@ pub(super) async fn sum_with_a_double_is_a_double(on: &Backend) {
     assert_eq!(over(on, query("things"), vec![sum("s", "n")]).await, json!({"s": 1.5}));
 }
 
+pub(super) async fn sum_beyond_the_integers_is_a_double(on: &Backend) {
+    on.seed("things", json!({"a": {"n": i64::MAX}, "b": {"n": 1}})).await;
+    let beyond = json!({"s": 9_223_372_036_854_775_808.0});
+    assert_eq!(over(on, query("things"), vec![sum("s", "n")]).await, beyond);
+}
+
+pub(super) async fn one_nan_makes_sum_and_average_nan(on: &Backend) {
+    on.seed("things", json!({"a": {"n": 1}, "b": {"n": {"$double": "NaN"}}, "c": {"n": 2.5}}))
+        .await;
+    let nan = json!({"$double": "NaN"});
+    let both = over(on, query("things"), vec![sum("s", "n"), average("a", "n")]).await;
+    assert_eq!(both, json!({"s": nan, "a": nan}));
+}
+
 pub(super) async fn sum_of_nothing_is_zero(on: &Backend) {
     on.seed("things", json!({"a": {"n": "text"}})).await;
     assert_eq!(over(on, query("things"), vec![sum("s", "n")]).await, json!({"s": 0}));

@@ -78,6 +78,12 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         shows: r#"left: "RESET[1]""#,
         document: REFERENCE,
     },
+    Deviation {
+        case: "shapes::an_offset_tells_how_many_results_it_skipped",
+        differs: "does not tell how many results an offset has skipped",
+        shows: "left: 0",
+        document: REFERENCE,
+    },
     resets(
         "listening::a_new_document_is_told_alone",
         "RESET[1] CHANGE a[1] CHANGE b[1] CHANGE c[1]",

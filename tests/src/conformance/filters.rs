@@ -173,6 +173,22 @@ pub(super) async fn the_name_is_not_compared_with_text(on: &Backend) {
     assert_eq!(refused(on.run(query("things").of(filter)).await), Code::InvalidArgument);
 }
 
+pub(super) async fn the_name_has_no_elements(on: &Backend) {
+    let name = on.reference("things/a");
+    for test in [
+        test("__name__", "array-contains", &name),
+        test("__name__", "array-contains-any", &json!([name])),
+    ] {
+        assert_eq!(refused(on.run(query("things").of(test)).await), Code::InvalidArgument);
+    }
+}
+
+pub(super) async fn one_name_beside_a_range_of_another_field_is_refused(on: &Backend) {
+    let one = test("__name__", "==", &on.reference("things/a"));
+    let beside = query("things").of(all([one, test("n", ">", &json!(1))]));
+    assert_eq!(refused(on.run(beside).await), Code::InvalidArgument);
+}
+
 pub(super) async fn lists_of_values_are_bounded(on: &Backend) {
     let values = |count: usize| (0..count).map(|n| json!(n)).collect();
     for (operator, most) in [("in", 30), ("array-contains-any", 30), ("not-in", 10)] {

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use tonic::Code;
 
 use super::backend::{Backend, refused};
-use super::messages::transform;
+use super::messages::{every, query, test, transform};
 
 pub(super) async fn a_document_is_at_most_a_mebibyte(on: &Backend) {
     let halves = |bytes: usize| json!({"a": "x".repeat(500_000), "b": "x".repeat(bytes)});
@@ -93,6 +93,30 @@ pub(super) async fn a_request_is_at_most_10_mebibytes(on: &Backend) {
     on.commit(writes(9)).await.unwrap();
     assert_eq!(refused(on.commit(writes(11)).await), Code::InvalidArgument);
     assert_eq!(on.read("things/10").await, Json::Null);
+}
+
+pub(super) async fn a_query_has_at_most_100_filters_and_orders(on: &Backend) {
+    // The collection is below a document, which counts as one.
+    let filtered = |filters: usize| {
+        let equal = (0..filters).map(|n| test("n", "==", &json!(n)));
+        query("things").of(every(equal.collect()))
+    };
+    on.run(filtered(99)).await.unwrap();
+    assert_eq!(refused(on.run(filtered(100)).await), Code::InvalidArgument);
+    on.run(filtered(98).up("n")).await.unwrap();
+    assert_eq!(refused(on.run(filtered(99).up("n")).await), Code::InvalidArgument);
+}
+
+pub(super) async fn a_query_has_ranges_of_at_most_10_fields(on: &Backend) {
+    let ranges = |fields: usize| {
+        let above = (0..2 * fields).map(|n| test(&format!("f{}", n % fields), ">", &json!(n)));
+        query("things").of(every(above.collect()))
+    };
+    on.run(ranges(1)).await.unwrap();
+    // Where the indexes are those of production, none serves it.
+    let ten = on.run(ranges(10)).await.map(drop).map_err(|status| status.code());
+    assert!(matches!(ten, Ok(()) | Err(Code::FailedPrecondition)), "{ten:?}");
+    assert_eq!(refused(on.run(ranges(11)).await), Code::InvalidArgument);
 }
 
 async fn taken(on: &Backend, path: &str, document: &Json) {

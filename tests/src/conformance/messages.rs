@@ -89,7 +89,11 @@ pub(super) fn is(path: &str, op: unary_filter::Operator) -> Filter {
 }
 
 pub(super) fn all<const N: usize>(filters: [Filter; N]) -> Filter {
-    composite(composite_filter::Operator::And, filters.into())
+    every(filters.into())
+}
+
+pub(super) fn every(filters: Vec<Filter>) -> Filter {
+    composite(composite_filter::Operator::And, filters)
 }
 
 pub(super) fn any<const N: usize>(filters: [Filter; N]) -> Filter {

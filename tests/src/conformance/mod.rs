@@ -199,6 +199,7 @@ suite! {
         a_bare_transform_leaves_the_rest
         a_transform_without_effect_keeps_the_version
         a_number_is_the_only_operand_of_arithmetic
+        a_field_and_one_within_it_are_not_transformed_together
         a_transform_without_a_kind_is_refused;
     commits:
         a_commit_makes_all_its_writes_or_none
@@ -244,6 +245,8 @@ suite! {
         and_inside_of_or
         the_name_is_compared_as_a_reference
         the_name_is_not_compared_with_text
+        the_name_has_no_elements
+        one_name_beside_a_range_of_another_field_is_refused
         lists_of_values_are_bounded
         an_empty_list_of_values_is_refused
         the_normal_form_of_a_filter_is_bounded
@@ -270,6 +273,7 @@ suite! {
         an_array_search_can_be_ordered
         a_union_can_be_ordered_and_limited
         a_nested_field_can_order
+        nothing_orders_behind_the_name
         the_same_field_orders_only_once
         an_equality_and_a_range_keep_their_order;
     cursors:
@@ -289,6 +293,7 @@ suite! {
     shapes:
         a_limit_ends_a_query
         an_offset_skips
+        an_offset_tells_how_many_results_it_skipped
         an_offset_comes_after_the_cursor
         negative_limits_and_offsets_are_refused
         a_projection_returns_only_its_fields
@@ -311,6 +316,8 @@ suite! {
         count_honours_limit_and_offset
         sum_adds_numbers_and_leaves_out_the_rest
         sum_with_a_double_is_a_double
+        sum_beyond_the_integers_is_a_double
+        one_nan_makes_sum_and_average_nan
         sum_of_nothing_is_zero
         average_is_a_double_or_null
         several_aggregations_share_a_query
@@ -385,7 +392,9 @@ suite! {
         a_name_is_a_collection_and_an_id_again_and_again
         collections_nest_to_a_depth_of_100
         a_write_transforms_at_most_500_fields
-        a_request_is_at_most_10_mebibytes;
+        a_request_is_at_most_10_mebibytes
+        a_query_has_at_most_100_filters_and_orders
+        a_query_has_ranges_of_at_most_10_fields;
 }
 
 /// Runs a case on Google's emulator: it passes, or it fails as the emulator is known to.

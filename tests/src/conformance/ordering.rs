@@ -131,6 +131,11 @@ pub(super) async fn a_nested_field_can_order(on: &Backend) {
     assert_eq!(on.ids(query("things").up("m.n")).await, "b a");
 }
 
+pub(super) async fn nothing_orders_behind_the_name(on: &Backend) {
+    let behind = query("things").up("__name__").up("n");
+    assert_eq!(refused(on.run(behind).await), Code::InvalidArgument);
+}
+
 pub(super) async fn the_same_field_orders_only_once(on: &Backend) {
     let twice = query("things").up("n").down("n");
     assert_eq!(refused(on.run(twice).await), Code::InvalidArgument);

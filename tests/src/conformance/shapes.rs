@@ -26,6 +26,17 @@ pub(super) async fn an_offset_skips(on: &Backend) {
     assert_eq!(on.ids(query("things").offset(9)).await, "");
 }
 
+pub(super) async fn an_offset_tells_how_many_results_it_skipped(on: &Backend) {
+    letters(on).await;
+    let skipped = async |offset| -> i32 {
+        let replies = on.run(query("things").offset(offset)).await.unwrap();
+        replies.iter().map(|reply| reply.skipped_results).sum()
+    };
+    assert_eq!(skipped(0).await, 0);
+    assert_eq!(skipped(3).await, 3);
+    assert_eq!(skipped(9).await, 4);
+}
+
 pub(super) async fn an_offset_comes_after_the_cursor(on: &Backend) {
     letters(on).await;
     let after_a = query("things").up("n").start_after(&[json!(1)]);

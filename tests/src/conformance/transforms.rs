@@ -213,6 +213,12 @@ pub(super) async fn a_number_is_the_only_operand_of_arithmetic(on: &Backend) {
     }
 }
 
+pub(super) async fn a_field_and_one_within_it_are_not_transformed_together(on: &Backend) {
+    let both = ["m", "m.n"].map(|path| transform(path, "increment", &json!(1)));
+    let write = Write { update_transforms: both.into(), ..on.set("things/a", &json!({})) };
+    assert_eq!(refused(on.commit(vec![write]).await), Code::InvalidArgument);
+}
+
 pub(super) async fn a_transform_without_a_kind_is_refused(on: &Backend) {
     let nothing = FieldTransform { field_path: "n".into(), transform_type: None };
     let outcome = on.commit(vec![transforming(on, vec![nothing])]).await;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use curfew_core::entry::{Act, Verdict};
-use curfew_core::id::{Digest, Installation, Nonce, RequestId};
+use curfew_core::id::{Digest, Installation, Nonce, RequestId, sha256};
 use curfew_core::principal::{Email, Person, Subject};
 use curfew_core::spec::Authentication;
 use curfew_ports::EnvelopeSigner as _;
@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::demo::{Demo, SOON, Shape};
+use super::disguises::put_down;
 use super::in_both_shapes;
 use crate::eventually::eventually;
 use crate::store::raw::{Raw, map, text};
@@ -139,6 +140,14 @@ async fn decisions_that_nobody_may_make_have_no_effect(shape: Shape) {
         };
         let got = eventually(&format!("{why} was looked at"), SOON, seen).await;
         assert_eq!(got, *why);
+        // What does not verify is no entry of the request at all: the ledger alone speaks of it.
+        let is_put_down = async || {
+            let stored = store.get(&format!("requests/{id}")).await?;
+            let is_in_the_chain = put_down(&stored.fields["facts"], &key, why);
+            let is_in_the_ledger = store.get(&ledger_path(&id, why)).await.is_some();
+            (is_in_the_chain || is_in_the_ledger).then_some(())
+        };
+        eventually(&format!("{why} is put down"), SOON, is_put_down).await;
     }
     assert_eq!(demo.stands("alice", &id).await.0, "AWAITING_APPROVAL");
     assert_eq!(demo.stands("alice", &other).await.0, "AWAITING_APPROVAL");
@@ -148,30 +157,39 @@ async fn decisions_that_nobody_may_make_have_no_effect(shape: Shape) {
     demo.until("alice", &id, "ACTIVE", SOON).await;
 }
 
+/// Where the ledger notes that a request's document holds something that does not verify, and why.
+fn ledger_path(id: &str, why: &str) -> String {
+    let hash = sha256(&[b"curfew/v1/ledger-id\n", id.as_bytes(), b"\n", why.as_bytes()]);
+    format!("ledger/{}", RequestId::from_bits(*hash.first_chunk().unwrap()))
+}
+
 /// A decision as a program with the writer's key makes it, and what may be wrong with it.
-struct Decision {
-    request: String,
-    target: String,
-    email: &'static str,
-    installation: &'static str,
-    key_id: &'static str,
-    envelope_type: &'static str,
+pub(super) struct Decision {
+    pub(super) request: String,
+    pub(super) target: String,
+    pub(super) email: &'static str,
+    /// `chat:` and the address, if it is empty.
+    pub(super) subject: &'static str,
+    pub(super) installation: &'static str,
+    pub(super) key_id: &'static str,
+    pub(super) envelope_type: &'static str,
     /// The entry's key in the document.
-    key: Nonce,
+    pub(super) key: Nonce,
     /// The nonce inside.
-    nonce: Nonce,
-    age_s: i64,
-    spoil: &'static str,
+    pub(super) nonce: Nonce,
+    pub(super) age_s: i64,
+    pub(super) spoil: &'static str,
 }
 
 impl Decision {
     /// Bob approves what alice has filed.
-    fn new(request: &str, target: &str) -> Self {
+    pub(super) fn new(request: &str, target: &str) -> Self {
         let nonce = Nonce::from_bits(rand::random());
         Self {
             request: request.into(),
             target: target.into(),
             email: "bob@example.com",
+            subject: "",
             installation: "demo",
             key_id: "writer-1",
             envelope_type: "DECISION",
@@ -182,16 +200,21 @@ impl Decision {
         }
     }
 
-    async fn write(&self, demo: &Demo, store: &Raw) {
+    pub(super) async fn write(&self, demo: &Demo, store: &Raw) {
         self.write_under(demo, store, &self.request).await;
+    }
+
+    fn subject(&self) -> Subject {
+        if self.subject.is_empty() {
+            Subject::parse(&format!("chat:{}", self.email)).unwrap()
+        } else {
+            Subject::parse(self.subject).unwrap()
+        }
     }
 
     /// Adds it to a request's document, which need not be the one that it speaks of.
     async fn write_under(&self, demo: &Demo, store: &Raw, id: &str) {
-        let actor = Person {
-            subject: Subject::parse(&format!("chat:{}", self.email)).unwrap(),
-            email: Email::parse(self.email).unwrap(),
-        };
+        let actor = Person { subject: self.subject(), email: Email::parse(self.email).unwrap() };
         let target = Digest::parse(&self.target).unwrap();
         let act = Act::Decide { verdict: Verdict::Approve, comment: "by chat".into(), target };
         let at = now() - chrono::TimeDelta::seconds(self.age_s);

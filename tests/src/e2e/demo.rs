@@ -58,6 +58,10 @@ pub(crate) struct Demo {
     seed: Option<PathBuf>,
     /// Host and port of the store, if it is not the demo's own.
     store_host: Option<String>,
+    /// More settings of the section `eligible`.
+    eligible: &'static str,
+    /// Whether calls of the simulated Google take as long as Google's.
+    is_as_slow_as_google: bool,
     http: Client,
 }
 
@@ -111,6 +115,22 @@ impl Demo {
         demo
     }
 
+    /// With another organisation, and more settings of the section `eligible`.
+    pub(crate) async fn start_configured(shape: Shape, seed: &str, eligible: &'static str) -> Self {
+        let mut demo = Self::new(shape, Some(seed));
+        demo.eligible = eligible;
+        demo.restart().await;
+        demo
+    }
+
+    /// With calls of the simulated Google that take as long as Google's.
+    pub(crate) async fn start_with_googles_latency(shape: Shape) -> Self {
+        let mut demo = Self::new(shape, None);
+        demo.is_as_slow_as_google = true;
+        demo.restart().await;
+        demo
+    }
+
     fn new(shape: Shape, seed: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed.map(|yaml| {
@@ -119,7 +139,17 @@ impl Demo {
             path
         });
         let http = Client::builder().no_proxy().build().unwrap();
-        Self { shape, child: None, folder, ports: Ports::free(), seed, store_host: None, http }
+        Self {
+            shape,
+            child: None,
+            folder,
+            ports: Ports::free(),
+            seed,
+            store_host: None,
+            eligible: "",
+            is_as_slow_as_google: false,
+            http,
+        }
     }
 
     /// Starts the process (again) on the same ports and data, and waits until it is ready.
@@ -142,11 +172,15 @@ impl Demo {
             .arg(self.data(""))
             .env_remove("FIRESTORE_EMULATOR_HOST")
             .stdout(Stdio::null());
+        command.args(["--eligible", self.eligible]);
         if let Some(host) = &self.store_host {
             command.args(["--store", "firestore"]).env("FIRESTORE_EMULATOR_HOST", host);
         }
         if let Some(seed) = &self.seed {
             command.arg("--seed").arg(seed);
+        }
+        if self.is_as_slow_as_google {
+            command.args(["--latency", "google"]);
         }
         if self.shape == Shape::Split {
             command.arg("--split");
@@ -256,7 +290,9 @@ impl Demo {
 
     fn request(&self, person: &str, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, self.front("127.0.0.1", path));
-        request.header("X-Demo-User", format!("{person}@example.com"))
+        let address =
+            if person.contains('@') { person.to_owned() } else { format!("{person}@example.com") };
+        request.header("X-Demo-User", address)
     }
 
     async fn answer(request: RequestBuilder) -> Option<(u16, Value)> {

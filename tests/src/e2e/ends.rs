@@ -53,19 +53,27 @@ async fn one_request_ending_leaves_its_sibling_alone(shape: Shape) {
 
 async fn a_write_that_lands_after_the_revocation_gives_nothing(shape: Shape) {
     let demo = Demo::start_as(shape).await;
-    // The grant's write is answered with an error and lands three seconds later, if its etag still stands.
-    demo.faults(
-        &json!([{"method": "setIamPolicy", "kind": "APPLIED_LATE", "delayMs": 3000, "count": 1}]),
-    )
+    // The grant's write is answered with an error and lands three seconds later, if its etag still stands. Nothing that
+    // is written instead of it succeeds before the revocation.
+    demo.faults(&json!([
+        {"method": "setIamPolicy", "kind": "APPLIED_LATE", "delayMs": 3000, "count": 1},
+        {"method": "setIamPolicy", "kind": "ERROR", "status": 503, "count": 1000},
+    ]))
     .await;
     let id = demo.file("alice", &viewer()).await;
-    let refused = || async {
-        let log = demo.cloud(reqwest::Method::GET, "/sim/v1/faults", None).await;
-        log.as_array().is_some_and(Vec::is_empty).then_some(())
+    let under_way = || async {
+        let armed = demo.cloud(reqwest::Method::GET, "/sim/v1/faults", None).await;
+        let kinds = armed.as_array()?.iter().map(|fault| fault["kind"].clone()).collect::<Vec<_>>();
+        (kinds == ["ERROR"]).then_some(())
     };
-    eventually("the write is under way", SOON, refused).await;
+    eventually("the write is under way", SOON, under_way).await;
     demo.end("olga", &id, "revoke").await;
+    demo.faults(&json!([])).await;
     assert_eq!(demo.until("alice", &id, "ENDED", SOON).await, "REVOKED");
+    let kinds = kinds(&demo.get("alice", &format!("/v1/requests/{id}/events")).await);
+    let revoked = kinds.iter().position(|kind| kind == "REVOKE").unwrap();
+    assert!(kinds[..revoked].contains(&"GRANT".to_owned()), "nothing was granted yet: {kinds:?}");
+    assert!(!kinds[..revoked].contains(&"BOUND".to_owned()), "the write was not late: {kinds:?}");
     // Long after the write has had its chance to land.
     let landed_or_not = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
     let quiet = || async {
@@ -74,4 +82,10 @@ async fn a_write_that_lands_after_the_revocation_gives_nothing(shape: Shape) {
         (tokio::time::Instant::now() > landed_or_not).then_some(())
     };
     eventually("five quiet seconds", SOON, quiet).await;
+}
+
+/// What happened to a request, in order.
+fn kinds(events: &Value) -> Vec<String> {
+    let events = events["events"].as_array().unwrap().iter();
+    events.map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
 }

@@ -2,14 +2,23 @@
 //! whether intake and controller share a process or not.
 
 mod approval;
+mod damaged_store;
 pub(crate) mod demo;
+mod disguises;
 mod ends;
 mod firestore_local;
 mod flow;
 mod forgery;
+mod forms;
 mod kill;
+mod latency;
+mod listing;
+mod nodes;
 mod parts;
 mod permissions;
+mod requesters;
+mod seed;
+mod store_faults;
 
 /// Each of these functions as two tests, one for each [`demo::Shape`].
 macro_rules! in_both_shapes {

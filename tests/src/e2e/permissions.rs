@@ -19,6 +19,8 @@ const GROUPS_READER: &str = "admin.groups.read";
 const CUSTOM: &str = "organizations/100000000001/roles/stockTaker";
 
 const WEB: &str = "projects/demo-web";
+const FOLDER: &str = "folders/200000000001";
+const ORGANIZATION: &str = "organizations/100000000001";
 
 /// The grant's minute, and then some.
 const NATURAL_END: Duration = Duration::from_secs(90);
@@ -86,11 +88,16 @@ async fn without_any_one_of_its_permissions_the_controller_grants_nothing() {
         allow(&demo, Part::Controller, Some(missing)).await;
         // What it looked up before would still be believed for some seconds.
         demo.kill_part(Part::Controller).await;
-        let id = demo.file("alice", &custom()).await;
+        let node = match missing {
+            "resourcemanager.folders.setIamPolicy" => FOLDER,
+            "resourcemanager.organizations.setIamPolicy" => ORGANIZATION,
+            _ => WEB,
+        };
+        let id = demo.file("alice", &custom_on(node)).await;
         let denied =
             async || Used::by(&demo, Part::Controller).await.denied.contains(missing).then_some(());
         eventually(&format!("{missing} is missed"), SOON, denied).await;
-        assert!(demo.bindings(WEB, &id).await.is_empty(), "granted without {missing}");
+        assert!(demo.bindings(node, &id).await.is_empty(), "granted without {missing}");
         allow(&demo, Part::Controller, None).await;
         demo.until("alice", &id, "ACTIVE", SOON).await;
     }
@@ -103,7 +110,7 @@ async fn without_any_one_of_its_permissions_intake_refuses_to_list_or_to_file() 
     for missing in listed(Part::Intake) {
         allow(&demo, Part::Intake, Some(missing)).await;
         demo.kill_part(Part::Intake).await;
-        let (list, _) = demo.call("alice", Method::GET, "/v1/entitlements", None).await.unwrap();
+        let list = list_once_read(&demo).await;
         let body = custom();
         let (filed, _) =
             demo.call("alice", Method::POST, "/v1/requests", Some(&body)).await.unwrap();
@@ -113,6 +120,16 @@ async fn without_any_one_of_its_permissions_intake_refuses_to_list_or_to_file() 
     demo.kill_part(Part::Intake).await;
     demo.get("bob", "/v1/entitlements").await;
     demo.file("bob", &custom()).await;
+}
+
+/// The status of the list, once everything was read or could not be.
+async fn list_once_read(demo: &Demo) -> u16 {
+    let answered = async || {
+        let answer = demo.call("alice", Method::GET, "/v1/entitlements", None).await?;
+        let reason = answer.1["error"]["details"][0]["reason"].clone();
+        (reason != "LIST_NOT_READY").then_some(answer.0)
+    };
+    eventually("the list is there, or is not to be had", SOON, answered).await
 }
 
 /// The permissions of a part's file.
@@ -194,19 +211,28 @@ async fn offer_custom_role(demo: &Demo) {
         json!({"title": "Developers may activate", "expression": "has({}.jitAccessConstraint)"});
     let binding =
         json!({"role": CUSTOM, "members": ["group:devs@example.com"], "condition": condition});
-    edit(demo, WEB, |bindings| bindings.push(binding)).await;
+    // On the organisation too, so that there is something to ask for on every kind of node.
+    for node in [WEB, ORGANIZATION] {
+        edit(demo, node, |bindings| bindings.push(binding.clone())).await;
+    }
 }
 
 /// Changes a policy as its administrator.
 async fn edit(demo: &Demo, resource: &str, change: impl FnOnce(&mut Vec<Value>)) {
     let mut policy = demo.policy(resource).await;
     change(policy["bindings"].as_array_mut().unwrap());
+    policy["version"] = 3.into();
     let body = json!({"policy": policy});
     demo.cloud(Method::POST, &format!("/v3/{resource}:setIamPolicy"), Some(&body)).await;
 }
 
 fn custom() -> Value {
+    custom_on(WEB)
+}
+
+fn custom_on(node: &str) -> Value {
     let mut body = viewer();
+    body["resource"] = node.into();
     body["roles"] = json!([{"role": CUSTOM}]);
     body["duration"] = "1h".into();
     body
@@ -227,8 +253,8 @@ async fn refuse_what_is_not_offered(demo: &Demo) {
         ("dave", WEB, "roles/compute.viewer"),
         ("carol", "projects/demo-prod", "roles/compute.instanceAdmin.v1"),
         ("olga", "projects/demo-curfew", "roles/datastore.user"),
-        ("bob", "folders/200000000001", "roles/logging.admin"),
-        ("bob", "organizations/100000000001", "roles/logging.admin"),
+        ("alice", FOLDER, "roles/compute.viewer"),
+        ("bob", ORGANIZATION, "roles/logging.admin"),
     ] {
         let mut body = viewer();
         body["resource"] = resource.into();
@@ -239,7 +265,8 @@ async fn refuse_what_is_not_offered(demo: &Demo) {
     }
 }
 
-/// On the project itself, by a role of the organisation, and by a binding on the folder above through nested groups.
+/// On the project itself, by a role of the organisation, by a binding on the folder above through nested groups, and
+/// on a folder and the organisation themselves.
 async fn grant_and_end_early(demo: &Demo) {
     let mut of_folder = viewer();
     of_folder["resource"] = "projects/demo-data".into();
@@ -248,6 +275,8 @@ async fn grant_and_end_early(demo: &Demo) {
         ("alice", viewer(), "alice", "withdraw"),
         ("alice", custom(), "olga", "revoke"),
         ("bob", of_folder, "bob", "withdraw"),
+        ("alice", custom_on(FOLDER), "alice", "withdraw"),
+        ("alice", custom_on(ORGANIZATION), "alice", "withdraw"),
     ] {
         let id = demo.file(person, &body).await;
         demo.until(person, &id, "ACTIVE", SOON).await;

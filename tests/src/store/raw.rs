@@ -12,7 +12,7 @@ use gcloud_sdk::google::firestore::v1::{
 };
 use gcloud_sdk::prost_types::Timestamp;
 use tonic::transport::Channel;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 pub(crate) struct Raw {
     client: FirestoreClient<Channel>,
@@ -76,15 +76,22 @@ impl Raw {
     }
 
     async fn commit_write(&self, write: Write) {
-        let request = CommitRequest {
-            database: self.database.clone(),
-            writes: vec![write],
-            ..Default::default()
-        };
-        self.client.clone().commit(self.request(request)).await.unwrap();
+        self.commit_all(vec![write]).await.unwrap();
     }
 
-    fn name(&self, path: &str) -> String {
+    /// Makes several writes, or none if that fails.
+    pub(crate) async fn try_commit(&self, operations: Vec<Operation>) -> Result<(), Status> {
+        let write = |operation| Write { operation: Some(operation), ..Default::default() };
+        self.commit_all(operations.into_iter().map(write).collect()).await
+    }
+
+    async fn commit_all(&self, writes: Vec<Write>) -> Result<(), Status> {
+        let database = self.database.clone();
+        let request = CommitRequest { database, writes, ..Default::default() };
+        self.client.clone().commit(self.request(request)).await.map(drop)
+    }
+
+    pub(crate) fn name(&self, path: &str) -> String {
         format!("{}/documents/{path}", self.database)
     }
 

@@ -109,11 +109,20 @@ impl<'a> Wire<'a> {
             _ => return None,
         };
         let (path, verb) = match rest.rsplit_once(':') {
+            // Clients of Google's that do not escape it send the colon of `example.com:web-app` as it is.
+            Some((path, id)) if is_domain_of_project(path) && !id.contains('/') => (rest, None),
             Some((path, verb)) if !verb.contains('/') => (path, Some(verb)),
             Some(_) | None => (rest, None),
         };
         Some(Path { version, segments: path.split('/').collect(), verb })
     }
+}
+
+/// Whether a path is `projects/example.com`, what stands before the colon of a domain-scoped project's id. No project id
+/// has a dot.
+fn is_domain_of_project(path: &str) -> bool {
+    let domain = path.strip_prefix("projects/");
+    domain.is_some_and(|domain| domain.contains('.') && !domain.contains([':', '/', '%']))
 }
 
 impl NodeRef {
@@ -414,6 +423,20 @@ mod tests {
             get("v3/projects/p", &[]).unwrap(),
             Call::GetNode { node: project, version: Version::V3 }
         );
+    }
+
+    #[test]
+    fn a_domain_scoped_project_is_read_escaped_or_not() {
+        let project = NodeRef { kind: NodeKind::Project, id: "example.com:web-app".into() };
+        for path in ["v3/projects/example.com%3Aweb-app", "v1/projects/example.com:web-app"] {
+            let version = if path.starts_with("v1") { Version::V1 } else { Version::V3 };
+            let call = Call::GetNode { node: project.clone(), version };
+            assert_eq!(get(path, &[]).unwrap(), call, "{path}");
+            let policy = post(&format!("{path}:getIamPolicy"), "").unwrap();
+            let expected = Call::GetPolicy { node: project.clone(), requested_version: 0 };
+            assert_eq!(policy, expected, "{path}");
+        }
+        assert_eq!(get("v3/projects:search", &[]).unwrap().method(), "search");
     }
 
     #[test]

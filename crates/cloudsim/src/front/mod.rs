@@ -120,7 +120,8 @@ fn visitor(world: &World, uri: &Uri, headers: &HeaderMap) -> Result<Visitor, Ref
             return Err(Refusal::ManyUsers);
         }
         let email = user.to_str().unwrap_or_default().trim().to_ascii_lowercase();
-        return known(world, &email, world.people.get(&email));
+        let account = world.people.get(&email).cloned().or_else(|| service_account(world, &email));
+        return known(world, &email, account.as_ref());
     }
     if let Some(name) = host_of(uri, headers).and_then(|host| host.name) {
         let person = world
@@ -142,6 +143,12 @@ fn known(world: &World, name: &str, person: Option<&Person>) -> Result<Visitor, 
     })
 }
 
+/// A service account as somebody who visits: IAP lets one in by its identity token, and vouches for it as for a person.
+fn service_account(world: &World, email: &str) -> Option<Person> {
+    let account = world.service_accounts.get(email)?;
+    Some(Person { email: account.email.clone(), id: account.id.clone(), ..Person::default() })
+}
+
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let pairs = headers
         .get_all(COOKIE)
@@ -159,7 +166,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-    use crate::world::{Change, Record};
+    use crate::world::{Change, Record, ServiceAccount};
 
     #[test]
     fn the_header_wins_over_the_host_and_the_host_over_the_cookie() {
@@ -183,6 +190,21 @@ mod tests {
             who(&[("host", "localhost"), ("cookie", "curfew_demo_user=x@y")]),
             Err(Refusal::Unknown { .. })
         ));
+    }
+
+    #[test]
+    fn a_service_account_comes_by_the_header_of_programs_alone() {
+        let robot = "robot@demo-web.iam.gserviceaccount.com";
+        assert_eq!(who(&[("host", "localhost"), (DEMO_USER, robot)]), Ok(robot.to_owned()));
+        for pairs in [
+            [("host", "robot.localhost"), ("accept", "*/*")],
+            [
+                ("host", "localhost"),
+                ("cookie", "curfew_demo_user=robot@demo-web.iam.gserviceaccount.com"),
+            ],
+        ] {
+            assert!(matches!(who(&pairs), Err(Refusal::Unknown { .. })), "{pairs:?}");
+        }
     }
 
     #[test]
@@ -217,6 +239,15 @@ mod tests {
             let person = Person { email, id: "1".into(), ..Person::default() };
             world.apply(Change::Put(Record::Person(person)));
         }
+        let email = "robot@demo-web.iam.gserviceaccount.com".to_owned();
+        let robot = ServiceAccount {
+            email,
+            id: "2".into(),
+            project: "demo-web".into(),
+            groups_reader: false,
+            users_reader: false,
+        };
+        world.apply(Change::Put(Record::ServiceAccount(robot)));
         visitor(&world, &Uri::from_static("/"), &headers(pairs)).map(|visitor| match visitor {
             Visitor::Person(person) => person.email,
             Visitor::Nobody => "nobody".to_owned(),

@@ -125,12 +125,14 @@ fn assertion(front: &Front, person: &Person) -> Result<String, KeyError> {
 
 /// The claims of <https://cloud.google.com/iap/docs/signed-headers-howto#verifying_the_jwt_payload>.
 fn claims(person: &Person, audience: &str, issued: i64) -> Value {
+    // A hosted domain is a customer's, and service accounts are no customer's people.
+    let domain = person.email.split_once('@').map(|(_, domain)| domain);
     json!({
         "iss": "https://cloud.google.com/iap",
         "aud": audience,
         "sub": format!("accounts.google.com:{}", person.id),
         "email": person.email,
-        "hd": person.email.split_once('@').map(|(_, domain)| domain),
+        "hd": domain.filter(|domain| !domain.ends_with(".gserviceaccount.com")),
         "iat": issued,
         "exp": issued + ASSERTION_SECONDS,
     })

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, INTAKE, ORGANIZATION, Sim, binding, conditional, crowd};
+use crate::harness::{ANALYST, Answer, ORGANIZATION, Sim, binding, conditional, crowd};
 
 const FULL: &str = "//cloudresourcemanager.googleapis.com/";
 const WEB: &str = "projects/demo-web";
@@ -114,7 +114,7 @@ async fn a_search_over_resources_finds_nodes_service_accounts_and_roles() {
     assert_eq!(web["state"], "ACTIVE");
 
     let accounts = ask(&[("assetTypes", "iam.googleapis.com/ServiceAccount")]).await;
-    assert_eq!(accounts["results"].as_array().unwrap().len(), 7);
+    assert_eq!(accounts["results"].as_array().unwrap().len(), 8);
     let roles = ask(&[("query", "Controller"), ("assetTypes", "iam.*"), ("orderBy", "assetType")]);
     assert_eq!(
         names(&roles.await),
@@ -288,8 +288,8 @@ async fn an_analysis_says_what_the_caller_could_not_look_into() {
     let cause = answer["mainAnalysis"]["nonCriticalErrors"][0]["cause"].as_str().unwrap();
     assert!(cause.contains("curfewController"), "{cause}");
     let path = path.replace("setIamPolicy", "get");
-    let intake = sim.call(Method::GET, &path, None, Some(&sim.token(INTAKE))).await.body;
-    assert_eq!(intake["fullyExplored"], true, "intake may read roles");
+    let analyst = sim.call(Method::GET, &path, None, Some(&sim.token(ANALYST))).await.body;
+    assert_eq!(analyst["fullyExplored"], true, "the analyst may read roles");
 }
 
 #[tokio::test]
@@ -415,7 +415,7 @@ async fn analyzed(sim: &Sim, parameters: &[(&str, &str)]) -> Value {
 }
 
 async fn as_intake(sim: &Sim, path: &str) -> Answer {
-    sim.call(Method::GET, path, None, Some(&sim.token(INTAKE))).await
+    sim.call(Method::GET, path, None, Some(&sim.token(ANALYST))).await
 }
 
 fn analysis(parameters: &[(&str, &str)]) -> String {

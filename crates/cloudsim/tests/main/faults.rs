@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{INTAKE, ORGANIZATION, Sim, binding, eventually, listen};
+use crate::harness::{ANALYST, ORGANIZATION, Sim, binding, eventually, listen};
 
 const WEB: &str = "projects/demo-web";
 
@@ -163,7 +163,7 @@ async fn effective_policies_are_read_as_they_were_too() {
         "v1/{ORGANIZATION}/effectiveIamPolicies:batchGet?names=//cloudresourcemanager.googleapis.com/{WEB}"
     );
     let as_intake =
-        || async { sim.call(Method::GET, &ask, None, Some(&sim.token(INTAKE))).await.body };
+        || async { sim.call(Method::GET, &ask, None, Some(&sim.token(ANALYST))).await.body };
     let before = as_intake().await;
     sim.add_binding(WEB, binding("roles/browser", "user:carol@example.com")).await;
     sim.arm(json!([{"method": "batchGet", "kind": "STALE_READ", "count": 1}])).await;

@@ -14,6 +14,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const CONTROLLER: &str = "controller@demo-curfew.iam.gserviceaccount.com";
 pub(crate) const INTAKE: &str = "intake@demo-curfew.iam.gserviceaccount.com";
+/// What intake may do, and Policy Analyzer.
+pub(crate) const ANALYST: &str = "analyst@demo-curfew.iam.gserviceaccount.com";
 pub(crate) const ORGANIZATION: &str = "organizations/100000000001";
 
 /// How long a test waits for something that happens on its own.

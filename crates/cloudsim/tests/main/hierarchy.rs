@@ -152,7 +152,7 @@ async fn effective_policies_are_those_of_the_node_and_its_ancestors_within_scope
 #[tokio::test]
 async fn effective_policies_take_twenty_names_and_three_permissions() {
     let sim = Sim::start().await;
-    let intake = sim.token(crate::harness::INTAKE);
+    let analyst = sim.token(crate::harness::ANALYST);
     let names = |count: usize| {
         format!(
             "v1/{ORGANIZATION}/effectiveIamPolicies:batchGet?{}",
@@ -164,15 +164,15 @@ async fn effective_policies_take_twenty_names_and_three_permissions() {
         async move { sim.call(reqwest::Method::GET, &path, None, Some(&token)).await }
     };
     assert_eq!(
-        ask(names(20), intake.clone()).await.body["policyResults"].as_array().unwrap().len(),
+        ask(names(20), analyst.clone()).await.body["policyResults"].as_array().unwrap().len(),
         20
     );
-    assert_eq!(ask(names(21), intake.clone()).await.status, 400);
-    assert_eq!(ask(names(0), intake.clone()).await.status, 400);
+    assert_eq!(ask(names(21), analyst.clone()).await.status, 400);
+    assert_eq!(ask(names(0), analyst.clone()).await.status, 400);
     assert_eq!(ask(names(1), sim.token("alice@example.com")).await.status, 403);
     let storage =
         format!("v1/{ORGANIZATION}/effectiveIamPolicies:batchGet?names=//storage.googleapis.com/b");
-    assert_eq!(ask(storage, intake).await.status, 400);
+    assert_eq!(ask(storage, analyst).await.status, 400);
 }
 
 #[tokio::test]

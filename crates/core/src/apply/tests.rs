@@ -174,6 +174,23 @@ proptest! {
     }
 
     #[test]
+    fn what_fits_is_foreseen(
+        read in any_policy(),
+        n in 0u8..4,
+        roles in proptest::sample::subsequence(ROLES.to_vec(), 1..=2),
+        limits in any_limits(),
+    ) {
+        let add = add(n, &roles);
+        let stands = |binding: &OwnedBinding| read.bindings.contains(&Binding::from(binding));
+        prop_assume!(!add.bindings.iter().any(stands));
+        let said = apply_edits(&read, std::slice::from_ref(&add), &limits).refused;
+        let parsed: Vec<Role> = roles.iter().map(|role| Role::parse(role).unwrap()).collect();
+        let member = &add.bindings.first().unwrap().member;
+        let foreseen = Room::of(&read).refuses(member, &parsed, &limits);
+        prop_assert_eq!(foreseen, said.first().map(|(_, refusal)| *refusal));
+    }
+
+    #[test]
     fn applying_twice_is_applying_once(read in any_policy(), edits in any_edits(), limits in any_limits()) {
         let once = apply_edits(&read, &edits, &limits);
         let twice = apply_edits(&once.policy, &edits, &limits);

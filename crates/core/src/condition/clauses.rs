@@ -49,12 +49,20 @@ impl<'a> Cuttable<'a> {
         cut(&self.tokens, &mut clauses);
         let read = clauses
             .iter()
-            .map(|clause| Expression::parse(&clause.as_written()))
+            .map(|clause| self.read(&clause.as_written()))
             .collect::<Result<Vec<_>, _>>()?;
         if read.iter().map(Expression::tree).ne(conjuncts(self.expression.tree())) {
             return Err(Unreadable::Ambiguous);
         }
         Ok(clauses)
+    }
+
+    /// A clause's expression; the whole text, where that is the clause, was read already.
+    fn read(&self, clause: &str) -> Result<Expression, Unreadable> {
+        if clause == self.expression.text() {
+            return Ok(self.expression.clone());
+        }
+        Expression::parse(clause)
     }
 
     /// The `&&` clauses of the outermost level only: a conjunction in parentheses is one clause.

@@ -74,8 +74,11 @@ pub fn read_granted(expression: &str) -> Option<Granted> {
     (written == expression).then_some(granted)
 }
 
-/// Whether clauses can stand in a granted expression, whatever its times are.
+/// Whether clauses can stand in a granted expression, whatever its times are. None always can.
 pub(super) fn check_carriable(clauses: &[String]) -> Result<(), NotCarried> {
+    if clauses.is_empty() {
+        return Ok(());
+    }
     let times = Times {
         starts_at: "1970-01-01T00:00:00Z".to_owned(),
         ends_at: "1970-01-01T00:00:00Z".to_owned(),
@@ -130,7 +133,9 @@ fn write_time(time: DateTime<Utc>) -> Result<String, BuildError> {
 /// The text, once it is shown to read as the time clause followed by exactly the given clauses.
 fn build(times: &Times, clauses: &[String]) -> Result<String, NotCarried> {
     let text = clauses.iter().fold(times.text(), |text, clause| format!("{text} && ({clause})"));
-    let expression = Expression::parse(&text)?;
+    // Words of our own alone are read once: the tree that is meant is the second reading.
+    let read = if clauses.is_empty() { Expression::parse_own } else { Expression::parse };
+    let expression = read(&text)?;
     let mut meant = times.trees().to_vec();
     for clause in clauses {
         meant.push(Expression::parse(clause)?.tree().clone());

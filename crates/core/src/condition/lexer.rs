@@ -75,19 +75,29 @@ pub(super) fn render(tokens: &[Token<'_>]) -> String {
 }
 
 /// Whether a character can hide text from a reader or reorder what is shown: control characters, line
-/// separators, zero-width and bidirectional formatting characters. The line feed is none.
+/// separators, and what Unicode calls default ignorable, such as zero-width and bidirectional formatting
+/// characters, fillers and variation selectors
+/// (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>). The line feed is none.
 pub(super) fn is_hidden(character: char) -> bool {
     match character {
         '\n' => false,
         '\u{ad}'
+        | '\u{34f}'
         | '\u{61c}'
-        | '\u{180e}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => true,
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
         other => other.is_control(),
     }
 }

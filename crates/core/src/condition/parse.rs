@@ -109,16 +109,23 @@ impl Expression {
     /// # Errors
     /// Anything that is too large, that is no CEL, or that two parsers read differently.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        // The iterative parser goes first: only what it finds shallow reaches the recursive one.
+        let expression = Self::parse_own(text)?;
+        if comparable(Parser::new().parse(text))? != expression.tree {
+            return Err(Unreadable::Ambiguous);
+        }
+        Ok(expression)
+    }
+
+    /// Reads an expression by one parser alone, for a text of our own making that is then compared with the tree that
+    /// it is meant to have.
+    pub(super) fn parse_own(text: &str) -> Result<Self, Unreadable> {
         let tokens = lexer::tokens(text)?;
         let operators = tokens
             .iter()
             .filter(|token| matches!(token.kind, Kind::And | Kind::Or | Kind::Not))
             .count();
-        // The iterative parser goes first: only what it finds shallow reaches the recursive one.
         let tree = comparable(PrattParser::new().parse(text))?;
-        if comparable(Parser::new().parse(text))? != tree {
-            return Err(Unreadable::Ambiguous);
-        }
         Ok(Self { text: text.to_owned(), tree, operators })
     }
 

@@ -6,6 +6,7 @@ use crate::entry::{Act, ActKind, Entry, Verdict};
 use crate::fact::Counted;
 use crate::id::Nonce;
 use crate::plan::Reason;
+use crate::planted;
 use crate::request::{Rejection, Verified};
 use crate::spec::Spec;
 use crate::world::{Observed, Standing};
@@ -30,7 +31,8 @@ pub(super) fn count(
         return no(why);
     }
     let age = case.now.signed_duration_since(entry.at).abs();
-    if verdict == Verdict::Approve && age > APPROVAL_AGE_MAX {
+    if verdict == Verdict::Approve && planted!("old-approval-counts", false, age > APPROVAL_AGE_MAX)
+    {
         return no("TOO_OLD");
     }
     match case.world.standing.get(&entry.nonce) {
@@ -48,12 +50,12 @@ pub(super) fn count(
 /// Why a decision about this request can never count, whatever its actor is: checks in order.
 fn objection(spec: &Spec, entry: &Entry) -> Option<&'static str> {
     let Act::Decide { target, .. } = &entry.act else { return Some("NOT_A_DECISION") };
-    if *target != spec.digest {
+    if planted!("digest-not-compared", false, *target != spec.digest) {
         Some("WRONG_TARGET")
-    } else if is_self(spec, entry) {
+    } else if planted!("self-approval-counts", false, is_self(spec, entry)) {
         Some("SELF_APPROVAL")
     } else if !spec.chosen_approvers.is_empty()
-        && !spec.chosen_approvers.contains(&entry.actor.email)
+        && planted!("chosen-ignored", false, !spec.chosen_approvers.contains(&entry.actor.email))
     {
         Some("NOT_CHOSEN")
     } else {
@@ -97,12 +99,16 @@ fn says(act: &Act) -> Option<Verdict> {
 
 /// Neither who asks nor who receives decides, under whatever name.
 fn is_self(spec: &Spec, entry: &Entry) -> bool {
-    spec.requester.is(&entry.actor) || *spec.principal.email() == entry.actor.email
+    spec.requester.is(&entry.actor) || spec.principal.email().is_same_mailbox(&entry.actor.email)
 }
 
 /// Who denied the request, if somebody did whose word counts.
 pub(super) fn denied_by<'a>(case: &'a Case<'_>, chain: &Chain<'_>) -> Option<&'a str> {
-    counted(case, chain, Verdict::Deny).map(|entry| entry.actor.email.as_str()).next()
+    let denials = counted(case, chain, Verdict::Deny);
+    denials
+        .filter(|_| planted!("denial-ignored", false, true))
+        .map(|entry| entry.actor.email.as_str())
+        .next()
 }
 
 /// The approvals that count now: looked at and taken, not long ago, and their actors may still approve.
@@ -110,7 +116,8 @@ pub(super) fn denied_by<'a>(case: &'a Case<'_>, chain: &Chain<'_>) -> Option<&'a
 /// An old one cannot count again after the facts were rolled back.
 pub(super) fn approvals(case: &Case<'_>, chain: &Chain<'_>) -> Vec<Nonce> {
     let stands = |entry: &&Verified<Entry>| {
-        case.now < later(later(entry.at, APPROVAL_AGE_MAX), ACTIVATION_WINDOW)
+        let is_recent = case.now < later(later(entry.at, APPROVAL_AGE_MAX), ACTIVATION_WINDOW);
+        planted!("out-of-date-approval-counts", true, is_recent)
             && matches!(
                 case.world.standing.get(&entry.nonce),
                 Some(Observed::Known(Standing::Peer))
@@ -139,7 +146,9 @@ fn counted<'a>(
 pub(super) fn rests_on_distrusted_keys(case: &Case<'_>, chain: &Chain<'_>) -> bool {
     let nonces = chain.approval.as_ref().map_or(&[][..], |approval| &approval.nonces);
     let mut entries = nonces.iter().filter_map(|nonce| case.request.entries.get(nonce)).peekable();
-    entries.peek().is_some() && entries.all(|entry| *entry == Err(Rejection::KeyOutOfWindow))
+    let all =
+        entries.peek().is_some() && entries.all(|entry| *entry == Err(Rejection::KeyOutOfWindow));
+    planted!("distrusted-key-counts", false, all)
 }
 
 /// What has become of a recorded approval.
@@ -165,5 +174,5 @@ pub(super) fn standing_of(case: &Case<'_>, nonces: &[Nonce]) -> Quorum {
             Some(Observed::Unknown(_)) | None => quorum = Quorum::Unanswered,
         }
     }
-    quorum
+    planted!("approver-not-judged-again", Quorum::Stands, quorum)
 }

@@ -64,7 +64,7 @@ pub(super) fn difference(
         Observed::Known(seen) => seen,
         Observed::Unknown(why) => {
             unanswered(reasons, "policy", why);
-            return unread(case, chain);
+            return unread(case, chain, reasons);
         }
     };
     match desired(case, chain) {
@@ -114,17 +114,34 @@ fn is_past_its_end(case: &Case<'_>, chain: &Chain<'_>) -> bool {
 }
 
 /// Without a read, ask for a turn where there may be something to do: the turn reads the policy itself.
-fn unread(case: &Case<'_>, chain: &Chain<'_>) -> Option<SetBindings> {
+fn unread(case: &Case<'_>, chain: &Chain<'_>, reasons: &mut Vec<Reason>) -> Option<SetBindings> {
     let nothing_seen = ObservedBindings::default();
     match desired(case, chain) {
         Desired::Standing(grant) => stand(case, grant, &nothing_seen),
         Desired::NothingAnswered(_) | Desired::WhatRunsOn => {
             Some(set(case, chain, Vec::new(), &nothing_seen, Purpose::Difference))
         }
-        Desired::Nothing if chain.grant.is_some() && chain.ended.is_none() => {
+        Desired::Nothing
+            if (chain.grant.is_some() && chain.ended.is_none()) || is_astray(case, reasons) =>
+        {
             Some(set(case, chain, Vec::new(), &nothing_seen, Purpose::Difference))
         }
         Desired::Nothing | Desired::WhatIsLeftOf(_) => None,
+    }
+}
+
+/// Whether other policies hold what no fact asks for. Where that is not known, it has to be asked again.
+fn is_astray(case: &Case<'_>, reasons: &mut Vec<Reason>) -> bool {
+    match &case.world.strays {
+        Observed::Known(strays) if strays.is_empty() => false,
+        Observed::Known(strays) => {
+            reasons.push(Reason::Astray { n: strays.len() });
+            true
+        }
+        Observed::Unknown(why) => {
+            unanswered(reasons, "policies that may hold its bindings", why);
+            false
+        }
     }
 }
 

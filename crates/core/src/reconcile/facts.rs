@@ -150,7 +150,8 @@ fn count(case: &Case<'_>, chain: &Chain<'_>, entry: &Entry) -> Option<Counted> {
 
 /// Whoever's approval counted may take it back.
 fn is_from_an_approver(chain: &Chain<'_>, entry: &Entry) -> bool {
-    chain.approved_by().any(|email| email == entry.actor.email.as_str())
+    let is_approver = chain.approved_by().any(|email| email == entry.actor.email.as_str());
+    planted!("no-taking-back", false, is_approver)
 }
 
 fn is_from_the_requester(case: &Case<'_>, entry: &Entry) -> bool {
@@ -219,7 +220,8 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
         }));
     }
     let needs_peer = needs_peer(basis, &draft.chain);
-    if needs_peer && decisions::is_denial_open(case, &draft.chain) {
+    let is_denial_open = needs_peer && decisions::is_denial_open(case, &draft.chain);
+    if planted!("denial-not-waited-for", false, is_denial_open) {
         return reasons.push(Reason::Waiting { what: "denial" });
     }
     if draft.chain.approval.is_none() {
@@ -237,6 +239,12 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
     if planted!("start-ignored", false, is_early) {
         return reasons.push(Reason::Waiting { what: "startAt" });
     }
+    // A grant without its bindings could be ended only by writing what does not fit either: it waits for a place.
+    match &case.world.room {
+        Observed::Known(None) => {}
+        Observed::Known(Some(refusal)) => return reasons.push(Reason::Full(*refusal)),
+        Observed::Unknown(why) => return unanswered(reasons, "room in the policy", why),
+    }
     match grant(spec, basis, case.now) {
         Ok(grant) => draft.record(Fact::Grant(grant)),
         Err(error) => outcome::fail_activation(draft, error.to_string()),
@@ -245,11 +253,16 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
 
 /// Whether a peer must approve: because the eligibility says so now, or because it did when the request was judged.
 fn needs_peer(basis: &Basis, chain: &Chain<'_>) -> bool {
-    basis.activation == Activation::PeerApproval
-        || chain.eligible.as_ref().is_some_and(|eligible| eligible.steps_required > 0)
+    let needs_peer = basis.activation == Activation::PeerApproval
+        || chain.eligible.as_ref().is_some_and(|eligible| eligible.steps_required > 0);
+    planted!("nobody-has-to-approve", false, needs_peer)
 }
 
-fn grant(
+/// What a request earns that is granted now: from now on, or from its asked-for start, for as long as it asks.
+///
+/// # Errors
+/// Times or conditions that no IAM condition can express.
+pub fn grant(
     spec: &Spec,
     basis: &Basis,
     now: DateTime<Utc>,

@@ -12,6 +12,8 @@ mod wake;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use facts::grant;
+
 use crate::chain::Chain;
 use crate::judge::Eligibility;
 use crate::phase::Phase;
@@ -82,7 +84,11 @@ impl Case<'_> {
     /// not be judged waits no longer than one that nobody has to approve.
     fn decide_by(&self, chain: &Chain<'_>) -> DateTime<Utc> {
         match (&chain.eligible, &self.world.eligibility) {
-            (Some(eligible), _) => eligible.decide_by,
+            (Some(eligible), _) => planted!(
+                "peers-have-longer",
+                later(eligible.decide_by, TimeDelta::hours(1)),
+                eligible.decide_by
+            ),
             (None, Observed::Known(Eligibility::Yes(basis))) => {
                 later(self.request.created_at, basis.decide_within)
             }

@@ -3,10 +3,11 @@
 use super::decisions::{self, Quorum};
 use super::facts::Draft;
 use super::{Case, UNREADABLE_AFTER_EXPIRY, after_expiry, later};
-use crate::chain::{Chain, Granted};
+use crate::chain::{Chain, Granted, Over};
 use crate::entry::ActKind;
 use crate::fact::{Counted, Ending, Fact, Outcome, OutcomeReason};
 use crate::judge::Eligibility;
+use crate::observe::ObservedBindings;
 use crate::planted;
 use crate::world::{Observed, Unanswered};
 
@@ -59,7 +60,8 @@ pub(super) fn close(case: &Case<'_>, draft: &mut Draft<'_>) {
 fn ending(case: &Case<'_>, chain: &Chain<'_>) -> Option<Ending> {
     match (&chain.grant, &chain.outcome) {
         // A fact that is not understood may be a grant.
-        (None, Some(_)) => (!chain.has_unknown).then_some(Ending::NeverGranted),
+        (None, Some(_)) if chain.has_unknown => None,
+        (None, Some(over)) => never_granted(case, over),
         (Some(grant), _) if case.now >= later(grant.expires_at, after_expiry()) => {
             gone_after_expiry(case, grant)
         }
@@ -79,6 +81,22 @@ fn ending(case: &Case<'_>, chain: &Chain<'_>) -> Option<Ending> {
                 .then_some(Ending::Answered)
         }
         (None | Some(_), None) => None,
+    }
+}
+
+/// No fact grants it. What the policies hold of it all the same, behind a document that does not verify, has to be
+/// gone first; where not all of them can be looked at, until whatever may stand there has run out by itself.
+fn never_granted(case: &Case<'_>, over: &Over) -> Option<Ending> {
+    let (here, elsewhere) = (&case.world.bindings, &case.world.strays);
+    let is_clear_here = here.known().is_none_or(ObservedBindings::is_clear);
+    match elsewhere {
+        Observed::Known(strays) => (is_clear_here && strays.is_empty()).then(|| {
+            let answered = case.world.answered.as_ref();
+            let is_removed = answered.is_some_and(|it| it.facts_known_before_read >= over.position);
+            if is_removed { Ending::Answered } else { Ending::NeverGranted }
+        }),
+        Observed::Unknown(_) => (case.now >= later(over.at, UNREADABLE_AFTER_EXPIRY))
+            .then_some(Ending::ExpiredUnreadable),
     }
 }
 
@@ -208,5 +226,5 @@ fn could_not_be_activated(case: &Case<'_>, chain: &Chain<'_>) -> Option<Outcome>
 
 #[cfg(feature = "planted-bugs")]
 fn is_seen_clear(case: &Case<'_>) -> bool {
-    case.world.bindings.known().is_some_and(crate::observe::ObservedBindings::is_clear)
+    case.world.bindings.known().is_some_and(ObservedBindings::is_clear)
 }

@@ -21,6 +21,10 @@ const PADDING: usize = 1_000;
 pub(crate) const LIVE_EVERY: u32 = 100;
 /// So many people take turns at making requests.
 pub(crate) const REQUESTERS: u32 = 1_000;
+/// So many projects take turns at being asked for.
+pub(crate) const RESOURCES: u32 = 5_000;
+/// Of every request: the page of one phase is the newest of all.
+pub(crate) const PHASE: &str = "Ended";
 
 type Authorize = fn(Request<()>) -> Result<Request<()>, Status>;
 pub(crate) type Client = FirestoreClient<InterceptedService<Channel, Authorize>>;
@@ -58,10 +62,10 @@ pub(crate) fn request(collection: &str, id: &str, n: u32) -> Document {
             map([
                 ("requester", requester),
                 ("requestedAt", requested_at),
-                ("resource", text(&format!("projects/p{}", n % 5_000))),
+                ("resource", text(&resource(n))),
             ]),
         ),
-        ("status", map([("phase", text("Ended"))])),
+        ("status", map([("phase", text(PHASE))])),
         ("padding", text(&"x".repeat(PADDING))),
     ];
     Document {
@@ -74,6 +78,11 @@ pub(crate) fn request(collection: &str, id: &str, n: u32) -> Document {
 /// Who made the `n`th request.
 pub(crate) fn requester(n: u32) -> String {
     format!("user:person-{}@example.com", n % REQUESTERS)
+}
+
+/// What the `n`th request is for.
+pub(crate) fn resource(n: u32) -> String {
+    format!("projects/p{}", n % RESOURCES)
 }
 
 pub(crate) fn wrap(value_type: ValueType) -> Value {

@@ -28,6 +28,9 @@ struct Arguments {
     /// Documents of the large file; 0 leaves that part out.
     #[arg(long, default_value_t = 1_000_000)]
     documents: u32,
+    /// Measure only the large file, here; it is filled if it is absent, and stays.
+    #[arg(long, conflicts_with = "address")]
+    file: Option<PathBuf>,
     /// Where the files are put for the time of the run.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     directory: PathBuf,
@@ -46,6 +49,9 @@ async fn main() -> Result<(), Failure> {
     say("| measured | result |\n|---|---|")?;
     if let Some(address) = &arguments.address {
         return measure_traffic(address).await;
+    }
+    if let Some(file) = &arguments.file {
+        return scale::measure(file, arguments.documents).await;
     }
     let server = Process::start(&directory.path().join("traffic.db"))?;
     measure_traffic(server.address()).await?;

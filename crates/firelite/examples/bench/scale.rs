@@ -15,7 +15,10 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     Failure, Latencies,
-    client::{Client, DATABASE, LIVE_EVERY, REQUESTERS, commit, connect, request, requester, wrap},
+    client::{
+        Client, DATABASE, LIVE_EVERY, PHASE, REQUESTERS, RESOURCES, commit, connect, request,
+        requester, resource, wrap,
+    },
     process::Process,
     row,
 };
@@ -28,8 +31,21 @@ const PAGE: i32 = 50;
 const QUERIES: u32 = 200;
 const LIVE_QUERIES: u32 = 5;
 
-/// Fills the file, kills its server, opens it again, and asks.
+/// Fills the file if it is absent, and asks a server of it that is just started.
 pub(crate) async fn measure(file: &Path, documents: u32) -> Result<(), Failure> {
+    if !file.exists() {
+        fill(file, documents).await?;
+    }
+    row("the file", &format!("{} MiB", std::fs::metadata(file)?.len() / 1_048_576))?;
+    let started = Instant::now();
+    let server = Process::start(file)?;
+    row("start to first call taken", &format!("{:.1?}", started.elapsed()))?;
+    row("memory of the server then", &format!("{} MiB", server.resident_mib()?))?;
+    question(&server, documents).await
+}
+
+/// Writes the documents and kills the server.
+async fn fill(file: &Path, documents: u32) -> Result<(), Failure> {
     let server = Process::start(file)?;
     let took = seed(server.address(), documents).await?;
     let rate = f64::from(documents) / took.as_secs_f64();
@@ -37,13 +53,10 @@ pub(crate) async fn measure(file: &Path, documents: u32) -> Result<(), Failure> 
         &format!("{documents} documents written, {BATCH} a commit"),
         &format!("{took:.1?}, {rate:.0}/s"),
     )?;
-    row("memory of the server then", &format!("{} MiB", server.resident_mib()?))?;
-    drop(server);
-    row("the file", &format!("{} MiB", std::fs::metadata(file)?.len() / 1_048_576))?;
-    let started = Instant::now();
-    let server = Process::start(file)?;
-    row("kill -9, then start to first call taken", &format!("{:.1?}", started.elapsed()))?;
-    row("memory of the server then", &format!("{} MiB", server.resident_mib()?))?;
+    row("memory of the server then", &format!("{} MiB", server.resident_mib()?))
+}
+
+async fn question(server: &Process, documents: u32) -> Result<(), Failure> {
     let mut client = connect(server.address()).await?;
     let started = Instant::now();
     client.commit(commit(vec![request("outbox", "first", 0)])).await?;
@@ -51,14 +64,31 @@ pub(crate) async fn measure(file: &Path, documents: u32) -> Result<(), Failure> 
     let live = documents.div_ceil(LIVE_EVERY);
     let latencies = ask(&mut client, LIVE_QUERIES, |_| (live_requests(), live)).await?;
     row(&format!("live == true, {live} documents"), &latencies.to_string())?;
-    let page_of = |n| {
-        let own = documents.saturating_sub(n).div_ceil(REQUESTERS);
-        (requests_of(n), own.min(PAGE.unsigned_abs()))
-    };
-    let latencies = ask(&mut client, QUERIES, page_of).await?;
-    row(&format!("newest {PAGE} of one requester"), &latencies.to_string())?;
+    for (name, share, filter) in PAGES {
+        let page_of = |n| {
+            let own = documents.saturating_sub(n % share).div_ceil(share);
+            (newest(filter(n)), own.min(PAGE.unsigned_abs()))
+        };
+        let latencies = ask(&mut client, QUERIES, page_of).await?;
+        row(&format!("newest {PAGE} {name}"), &latencies.to_string())?;
+    }
     row("memory of the server then", &format!("{} MiB", server.resident_mib()?))
 }
+
+/// A filter by the `n`th request's value of some field, if by any.
+type ByValue = fn(u32) -> Option<Filter>;
+
+/// The pages that people look at, and how many requests there are for each of its own.
+const PAGES: [(&str, u32, ByValue); 4] = [
+    ("of one requester", REQUESTERS, |n| {
+        Some(equal("specView.requester.subject", ValueType::StringValue(requester(n))))
+    }),
+    ("of one project", RESOURCES, |n| {
+        Some(equal("specView.resource", ValueType::StringValue(resource(n))))
+    }),
+    ("in one phase", 1, |_| Some(equal("status.phase", ValueType::StringValue(PHASE.into())))),
+    ("of all", 1, |_| None),
+];
 
 async fn seed(address: &str, documents: u32) -> Result<Duration, Failure> {
     let started = Instant::now();
@@ -116,31 +146,27 @@ async fn ask(
 }
 
 fn live_requests() -> StructuredQuery {
-    where_equal("live", ValueType::BooleanValue(true))
+    StructuredQuery { r#where: Some(equal("live", ValueType::BooleanValue(true))), ..requests() }
 }
 
-fn requests_of(n: u32) -> StructuredQuery {
+fn newest(filter: Option<Filter>) -> StructuredQuery {
     let order = Order {
         field: Some(FieldReference { field_path: "specView.requestedAt".into() }),
         direction: Direction::Descending.into(),
     };
-    StructuredQuery {
-        order_by: vec![order],
-        limit: Some(PAGE),
-        ..where_equal("specView.requester.subject", ValueType::StringValue(requester(n)))
-    }
+    StructuredQuery { r#where: filter, order_by: vec![order], limit: Some(PAGE), ..requests() }
 }
 
-fn where_equal(path: &str, value: ValueType) -> StructuredQuery {
+fn requests() -> StructuredQuery {
     let from = CollectionSelector { collection_id: "requests".into(), all_descendants: false };
+    StructuredQuery { from: vec![from], ..StructuredQuery::default() }
+}
+
+fn equal(path: &str, value: ValueType) -> Filter {
     let filter = FieldFilter {
         field: Some(FieldReference { field_path: path.into() }),
         op: Operator::Equal.into(),
         value: Some(wrap(value)),
     };
-    StructuredQuery {
-        from: vec![from],
-        r#where: Some(Filter { filter_type: Some(FilterType::FieldFilter(filter)) }),
-        ..StructuredQuery::default()
-    }
+    Filter { filter_type: Some(FilterType::FieldFilter(filter)) }
 }

@@ -16,7 +16,9 @@ pub(crate) use scope::Scope;
 use crate::{
     field_path::{FieldPath, FieldPathError},
     indexes::Direction,
-    limits::{AGGREGATIONS_MAX, DISJUNCTIONS_MAX, FILTERS_MAX, NOT_IN_VALUES_MAX},
+    limits::{
+        AGGREGATIONS_MAX, DISJUNCTIONS_MAX, FILTERS_MAX, INEQUALITY_FIELDS_MAX, NOT_IN_VALUES_MAX,
+    },
     name::NameError,
     value,
 };
@@ -51,9 +53,15 @@ pub(crate) enum QueryError {
          than the maximum of {DISJUNCTIONS_MAX}"
     )]
     TooManyDisjunctions(usize),
-    /// Too many filters, orders or cursor values.
-    #[error("A query has more than {FILTERS_MAX} filters.")]
+    /// Too many filters and orders.
+    #[error("A query has more than {FILTERS_MAX} filters and orders.")]
     TooManyFilters,
+    /// Ranges of too many fields.
+    #[error(
+        "The query contains {0} distinct inequality fields. A query may not have more than \
+         {INEQUALITY_FIELDS_MAX} distinct inequality fields."
+    )]
+    TooManyInequalities(usize),
     /// More than one array filter in a conjunction.
     #[error("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")]
     SeveralContains,
@@ -72,6 +80,9 @@ pub(crate) enum QueryError {
     /// A field twice in the order.
     #[error("order by clause cannot contain duplicate fields {0}")]
     DuplicateOrder(FieldPath),
+    /// A field behind the name, which decides everything.
+    #[error("order by clause cannot contain more fields after the key")]
+    OrderAfterName,
     /// An order as text that is not one.
     #[error("Invalid order by clause \"{0}\".")]
     OrderText(String),
@@ -90,6 +101,15 @@ pub(crate) enum QueryError {
     /// A filter on `__name__` with something that is not a document of the collection.
     #[error("__key__ filter value must be a Key")]
     NotAKey,
+    /// A search for elements of the name.
+    #[error("the name __key__ is reserved")]
+    ElementOfName,
+    /// One name, among results that are ordered by another field.
+    #[error(
+        "Equality on key is not allowed if there are other inequality fields and key does not \
+         appear in inequalities."
+    )]
+    NameBesideInequality,
     /// A cursor on `__name__` with something that is not a document of the collection.
     #[error("Cursor __key__ value is not a document reference.")]
     CursorNotAKey,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     field_path::FieldPath,
     indexes::Direction,
-    limits::{DISJUNCTIONS_MAX, FILTERS_MAX, NOT_IN_VALUES_MAX},
+    limits::{DISJUNCTIONS_MAX, FILTERS_MAX, INEQUALITY_FIELDS_MAX, NOT_IN_VALUES_MAX},
     value::{invert, null, prefix_end},
 };
 
@@ -33,9 +33,14 @@ impl Query {
         }
         let scope = Scope::parse(parent, &query.from)?;
         let filter = query.r#where.map_or(Ok(Filter::And(Vec::new())), parse_filter)?;
+        let parts = filter.tests().len().saturating_add(query.order_by.len());
+        if parts.saturating_add(scope.is_below_a_document().into()) > FILTERS_MAX {
+            return Err(QueryError::TooManyFilters);
+        }
         check_filter(&filter, &scope)?;
-        let order = parse_order(query.order_by, &filter)?;
-        let window = parse_window(&scope, &order, query.start_at, query.end_at)?;
+        let (explicit, order) = parse_order(query.order_by, &filter)?;
+        let named = order.get(..explicit).unwrap_or_default();
+        let window = parse_window(&scope, named, query.start_at, query.end_at)?;
         let projection = query.select.as_ref().map(parse_projection).transpose()?.flatten();
         let count = |count: i32, negative| {
             usize::try_from(count).map_err(|_negative| QueryError::Argument(negative))
@@ -136,8 +141,10 @@ fn list(value: Value, operator: &'static str, limit: usize) -> Result<Vec<Value>
 
 fn check_filter(filter: &Filter, scope: &Scope) -> Result<(), QueryError> {
     let tests = filter.tests();
-    if tests.len() > FILTERS_MAX {
-        return Err(QueryError::TooManyFilters);
+    let unequal = tests.iter().filter(|test| test.is_inequality());
+    let n_fields = unequal.map(|test| &test.path).collect::<BTreeSet<_>>().len();
+    if n_fields > INEQUALITY_FIELDS_MAX {
+        return Err(QueryError::TooManyInequalities(n_fields));
     }
     if tests.iter().filter(|test| test.is_negation()).count() > 1 {
         return Err(QueryError::SeveralNegations);
@@ -154,6 +161,7 @@ fn check_filter(filter: &Filter, scope: &Scope) -> Result<(), QueryError> {
     if names.any(|test| !test.test.values().iter().all(|value| scope.is_key(value))) {
         return Err(QueryError::NotAKey);
     }
+    check_names(&tests)?;
     let contains = |test: &&FieldTest| matches!(test.test, Test::Contains(_));
     let several = |conjunction: &Vec<FieldTest>| conjunction.iter().filter(contains).count() > 1;
     if filter.conjunctions()?.iter().any(several) {
@@ -162,19 +170,37 @@ fn check_filter(filter: &Filter, scope: &Scope) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The explicit order, then the fields of inequalities by path, then the name; what is implied
-/// goes in the direction of what is before it. Source:
-/// <https://cloud.google.com/firestore/docs/query-data/multiple-range-fields>.
-fn parse_order(explicit: Vec<wire::Order>, filter: &Filter) -> Result<Vec<Order>, QueryError> {
-    if explicit.len() > FILTERS_MAX {
-        return Err(QueryError::TooManyFilters);
+/// What cannot be asked of `__name__`.
+fn check_names(tests: &[&FieldTest]) -> Result<(), QueryError> {
+    let of_name = |test: &&&FieldTest| test.path.is_name();
+    let is_element =
+        |test: &&FieldTest| matches!(test.test, Test::Contains(_) | Test::ContainsAny(_));
+    let is_equal = |test: &&FieldTest| matches!(test.test, Test::Equal(_) | Test::In(_));
+    let is_unequal = |test: &&FieldTest| test.is_inequality();
+    if tests.iter().filter(of_name).any(is_element) {
+        return Err(QueryError::ElementOfName);
     }
+    if tests.iter().any(is_unequal)
+        && tests.iter().filter(of_name).any(is_equal)
+        && !tests.iter().filter(of_name).any(is_unequal)
+    {
+        return Err(QueryError::NameBesideInequality);
+    }
+    Ok(())
+}
+
+/// How many fields the explicit order has, and the whole order: the explicit one, then the fields
+/// of inequalities by path, then the name; what is implied goes in the direction of what is before
+/// it. Source:
+/// <https://cloud.google.com/firestore/docs/query-data/multiple-range-fields>.
+fn parse_order(
+    explicit: Vec<wire::Order>,
+    filter: &Filter,
+) -> Result<(usize, Vec<Order>), QueryError> {
     let mut order: Vec<Order> = Vec::new();
     for part in explicit {
         let path = parse_reference(part.field.as_ref())?;
-        if order.iter().any(|earlier| earlier.path == path) {
-            return Err(QueryError::DuplicateOrder(path));
-        }
+        check_next(&order, &path)?;
         let direction = match part.direction() {
             wire::Direction::Descending => Direction::Descending,
             wire::Direction::Ascending | wire::Direction::Unspecified => Direction::Ascending,
@@ -183,7 +209,18 @@ fn parse_order(explicit: Vec<wire::Order>, filter: &Filter) -> Result<Vec<Order>
     }
     let unequal = filter.tests().into_iter().filter(|test| test.is_inequality());
     let unequal: BTreeSet<_> = unequal.map(|test| test.path.clone()).collect();
-    Ok(completed(order, unequal.into_iter().filter(|path| !path.is_name())))
+    Ok((order.len(), completed(order, unequal.into_iter().filter(|path| !path.is_name()))))
+}
+
+/// Whether an order can go on with this field.
+fn check_next(order: &[Order], path: &FieldPath) -> Result<(), QueryError> {
+    if order.iter().any(|earlier| earlier.path == *path) {
+        return Err(QueryError::DuplicateOrder(path.clone()));
+    }
+    if order.iter().any(|earlier| earlier.path.is_name()) {
+        return Err(QueryError::OrderAfterName);
+    }
+    Ok(())
 }
 
 /// The order with what is implied: these fields, then the name.
@@ -209,9 +246,7 @@ pub(super) fn order_text(text: &str) -> Result<Vec<Order>, QueryError> {
             Some(_) => return Err(wrong()),
         };
         let path = FieldPath::parse_for_query(path).map_err(|_grammar| wrong())?;
-        if order.iter().any(|earlier| earlier.path == path) {
-            return Err(QueryError::DuplicateOrder(path));
-        }
+        check_next(&order, &path)?;
         if order.len() >= FILTERS_MAX {
             return Err(QueryError::TooManyFilters);
         }

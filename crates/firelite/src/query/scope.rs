@@ -82,6 +82,11 @@ impl Scope {
         }
     }
 
+    /// Whether it is one collection, and not at the root.
+    pub(super) fn is_below_a_document(&self) -> bool {
+        self.collection().is_some_and(CollectionPath::is_below_a_document)
+    }
+
     /// What all its collections are below of, if they are several.
     pub(crate) fn parent(&self) -> Option<&Parent> {
         match self {

@@ -135,6 +135,7 @@ fn malformed_queries_are_refused_with_googles_texts() {
         ),
         (
             StructuredQuery {
+                order_by: vec![order("__name__", false)],
                 start_at: Some(Cursor { values: vec![text("d")], before: true }),
                 ..all()
             },

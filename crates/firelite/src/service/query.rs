@@ -56,7 +56,7 @@ fn send_results(
 ) -> Result<(), Refusal> {
     let read_time = Some(snapshot.read_time().into());
     let mut sent = Ok(());
-    let visited = snapshot.run(query, |document| {
+    let ran = snapshot.run(query, |document| {
         sent = outbox.send_blocking(RunQueryResponse {
             document: Some(project(document, query.projection.as_deref())),
             read_time,
@@ -64,11 +64,11 @@ fn send_results(
         });
         if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    tracing::debug!(visited, "query served");
+    tracing::debug!(visited = ran.visited, "query served");
     sent?;
     outbox.send_blocking(RunQueryResponse {
         read_time,
-        skipped_results: i32::try_from(query.offset).unwrap_or(i32::MAX),
+        skipped_results: i32::try_from(ran.skipped).unwrap_or(i32::MAX),
         continuation_selector: Some(ContinuationSelector::Done(true)),
         ..RunQueryResponse::default()
     })

@@ -1,10 +1,13 @@
 //! The file: one writer thread, several readers, one change log.
 
+mod body;
 mod checkpoints;
 mod entries;
+mod inspection;
 mod open;
 mod results;
 mod snapshot;
+mod wal;
 mod writer;
 
 use std::{
@@ -15,10 +18,10 @@ use std::{
 };
 
 use gcloud_sdk::google::firestore::v1::{Document, Value};
-use prost::Message;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+pub(crate) use body::BodyError;
 pub(crate) use entries::EntryError;
 pub use open::OpenError;
 pub(crate) use snapshot::{Change, Position, Snapshot};
@@ -45,9 +48,9 @@ pub(crate) enum StoreError {
     /// Anything else that SQLite reports.
     #[error("the database file cannot be read or written")]
     Sqlite(#[source] Arc<rusqlite::Error>),
-    /// A stored document does not decode.
+    /// A stored document is not what was written.
     #[error("a stored document is damaged")]
-    Body(#[source] prost::DecodeError),
+    Body(#[source] BodyError),
     /// The writer is gone.
     #[error("the store has stopped")]
     Stopped,
@@ -327,14 +330,11 @@ impl Readers {
     }
 }
 
-/// Reads a stored document.
-fn decode(body: &[u8]) -> Result<Document, StoreError> {
-    Document::decode(body).map_err(StoreError::Body)
-}
-
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 mod former_tests;
+#[cfg(test)]
+mod log_damage_tests;
 #[cfg(test)]
 pub(crate) mod tests;

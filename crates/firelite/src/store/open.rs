@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, Transaction, params};
 
-use super::{Epoch, StoreError, decode, entries};
+use super::{Epoch, StoreError, body, entries, inspection, wal};
 use crate::{
     indexes::{Index, Indexes, NumberedIndex, Served},
     name::CollectionPath,
@@ -18,7 +18,7 @@ use crate::{
 /// `curfew firelite` in SQLite's header, so that another program's database is not taken for one.
 const APPLICATION_ID: i32 = 0x4375_464C;
 /// The version of [`SCHEMA`].
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 /// How long to wait for a lock that SQLite itself holds for a moment (checkpoint, recovery).
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a page: SQLite's default since 2016.
@@ -29,11 +29,18 @@ const LOG_PAGES_MAX: i64 = 8_000;
 /// Bytes to which SQLite cuts the write-ahead log back after a checkpoint.
 const WAL_BYTES_KEPT: i64 = 64 * 1_048_576;
 
+/// What version 1 lacks. What it has written keeps no checksum until it is written again.
+const FROM_VERSION_1: &str = "
+    ALTER TABLE document ADD COLUMN checksum INTEGER;
+    ALTER TABLE change ADD COLUMN checksum INTEGER;
+";
+
 /// The tables.
 ///
 /// - `document.id` and `index_entry.key` are byte-ordered encodings, so their B-trees are in
 ///   Firestore's order; an entry's key ends with the document's id and is therefore unique.
 /// - `change` has one row for each change of a document, with the body before it.
+/// - `checksum` is of the body in the same row; none if a server without checksums wrote it.
 const SCHEMA: &str = "
     CREATE TABLE state (
         singleton INTEGER PRIMARY KEY CHECK (singleton = 0),
@@ -46,6 +53,7 @@ const SCHEMA: &str = "
         collection INTEGER NOT NULL REFERENCES collection,
         id BLOB NOT NULL,
         body BLOB NOT NULL,
+        checksum INTEGER,
         UNIQUE (collection, id)
     ) STRICT;
     CREATE TABLE index_definition (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -61,7 +69,8 @@ const SCHEMA: &str = "
         committed INTEGER NOT NULL,
         collection INTEGER NOT NULL REFERENCES collection,
         id BLOB NOT NULL,
-        before BLOB
+        before BLOB,
+        checksum INTEGER
     ) STRICT;
     INSERT INTO state VALUES (0, randomblob(8), 0);
 ";
@@ -85,7 +94,7 @@ pub enum OpenError {
     #[error("{0} is open in another process")]
     InUse(PathBuf),
     /// The file cannot be created or written.
-    #[error("cannot create or write the database {path}")]
+    #[error("cannot create or write the database {path}; name a file that this user may write")]
     Create {
         /// The database.
         path: PathBuf,
@@ -173,14 +182,23 @@ pub(super) fn open(path: &Path, indexes: &Indexes) -> Result<Opened, OpenError> 
     if let Some(found) = create_or_identify(&mut connection).map_err(sqlite)? {
         return Err(OpenError::Foreign { path: path.into(), found });
     }
+    if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
+        return Err(OpenError::damaged(
+            path,
+            "SQLite cannot write the format that its header names",
+        ));
+    }
     if let Some(table) = missing_table(&connection).map_err(sqlite)? {
         return Err(OpenError::damaged(path, &format!("it has no table {table}")));
     }
     let epoch =
         connection.query_row("SELECT epoch FROM state", [], |row| row.get(0)).map_err(sqlite)?;
     let transaction = connection.transaction().map_err(sqlite)?;
-    let numbered =
-        align_indexes(&transaction, indexes).map_err(|error| OpenError::of_store(path, &error))?;
+    let store = |error| OpenError::of_store(path, &error);
+    let numbered = align_indexes(&transaction, indexes).map_err(store)?;
+    if let Some(how) = inspection::inspect(&transaction, &numbered).map_err(store)? {
+        return Err(OpenError::damaged(path, &how));
+    }
     transaction.commit().map_err(sqlite)?;
     let served = Served { indexes: numbered, rules: indexes.clone() };
     Ok(Opened { connection, lock, served, epoch })
@@ -210,18 +228,24 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Refuses what SQLite would take for a new or a whole database: an empty file with a log (SQLite
-/// writes the file first), and one without a log that ends within a page (SQLite would read zeros;
-/// with a log, that may be a checkpoint that found the disk full, and the log has the page).
+/// writes the file first); one without a log that ends within a page (SQLite would read zeros; with
+/// a log, that may be a checkpoint that found the disk full, and the log has the page); a log that
+/// broke within what was acknowledged.
 fn refuse_lost_data(path: &Path) -> Result<(), OpenError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
+    let log = PathBuf::from(log);
     let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    match (bytes(path), bytes(Path::new(&log))) {
+    match (bytes(path), bytes(&log)) {
         (0, 1..) => Err(OpenError::damaged(path, "it is empty, but its -wal is not")),
         (bytes, 0) if !bytes.is_multiple_of(PAGE_BYTES) => {
             Err(OpenError::damaged(path, "it does not end with a whole page"))
         }
-        _ => Ok(()),
+        _ => match wal::damage(&log) {
+            Ok(None) => Ok(()),
+            Ok(Some(how)) => Err(OpenError::damaged(path, how)),
+            Err(source) => Err(OpenError::Create { path: log, source }),
+        },
     }
 }
 
@@ -242,7 +266,8 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Creates the tables in an empty file. Says what the file is if it is not one of ours.
+/// Creates the tables in an empty file, and brings those of an older version up to date. Says what
+/// the file is if it is not one of ours.
 fn create_or_identify(connection: &mut Connection) -> rusqlite::Result<Option<String>> {
     let transaction = connection.transaction()?;
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
@@ -250,14 +275,18 @@ fn create_or_identify(connection: &mut Connection) -> rusqlite::Result<Option<St
     let tables: i64 =
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 {
-        return Ok(match (application, version) {
-            (APPLICATION_ID, SCHEMA_VERSION) => None,
-            (APPLICATION_ID, version) => Some(format!("a firelite database of version {version}")),
-            _ => Some("a database of another program".into()),
-        });
+        match (application, version) {
+            (APPLICATION_ID, SCHEMA_VERSION) => return Ok(None),
+            (APPLICATION_ID, 1) => transaction.execute_batch(FROM_VERSION_1)?,
+            (APPLICATION_ID, newer) => {
+                return Ok(Some(format!("a firelite database of version {newer}")));
+            }
+            _ => return Ok(Some("a database of another program".into())),
+        }
+    } else {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
-    transaction.execute_batch(SCHEMA)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
     Ok(None)
@@ -317,14 +346,13 @@ fn drop_unlisted(transaction: &Transaction<'_>, indexes: &Indexes) -> Result<(),
 /// Enters every stored document of the index's collections.
 fn fill(transaction: &Transaction<'_>, number: i64, index: &Index) -> Result<(), StoreError> {
     let mut documents =
-        transaction.prepare("SELECT number, body FROM document WHERE collection = ?")?;
+        transaction.prepare("SELECT number, body, checksum FROM document WHERE collection = ?")?;
     let mut insert = transaction.prepare("INSERT INTO index_entry VALUES (?, ?, ?, ?)")?;
     for collection in collections_of(transaction, &index.group)? {
         let mut rows = documents.query([collection])?;
         while let Some(row) = rows.next()? {
             let document: i64 = row.get(0)?;
-            let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            for key in entries::keys(index, &decode(body)?) {
+            for key in entries::keys(index, &body::document(row, 1)?) {
                 insert.execute(params![number, collection, key, document])?;
             }
         }

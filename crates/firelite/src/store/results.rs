@@ -5,7 +5,10 @@ use std::{collections::HashSet, vec};
 use gcloud_sdk::google::firestore::v1::Document;
 use rusqlite::{CachedStatement, Connection, Rows, params};
 
-use super::{StoreError, decode};
+use super::{
+    StoreError,
+    body::{self, Body},
+};
 use crate::query::{Query, Scan, Source};
 
 /// Several walks in the same order, merged into one without duplicates.
@@ -72,15 +75,14 @@ impl<'s> Results<'s> {
         connection: &'s Connection,
         collections: &[i64],
     ) -> Result<(), StoreError> {
-        let mut statement =
-            connection.prepare_cached("SELECT number, body FROM document WHERE collection = ?")?;
+        let mut statement = connection
+            .prepare_cached("SELECT number, body, checksum FROM document WHERE collection = ?")?;
         let mut found = Vec::new();
         for collection in collections {
             let mut rows = statement.query([collection])?;
             while let Some(row) = rows.next()? {
                 self.visited = self.visited.saturating_add(1);
-                let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-                if let Some(key) = self.query.result_key(&decode(body)?) {
+                if let Some(key) = self.query.result_key(&body::document(row, 1)?) {
                     found.push((key, row.get(0)?));
                 }
             }
@@ -159,16 +161,15 @@ impl Origin<'_> {
         match self {
             Self::Rows(rows) => {
                 let Some(row) = rows.next()? else { return Ok(None) };
-                let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-                let document = decode(body)?;
+                let document = body::document(row, 0)?;
                 Ok(Some(Candidate { key: query.result_key(&document), document }))
             }
             Self::Numbers(connection, numbers) => {
                 let Some((key, number)) = numbers.next() else { return Ok(None) };
-                let body: Vec<u8> = connection
-                    .prepare_cached("SELECT body FROM document WHERE number = ?")?
-                    .query_row([number], |row| row.get(0))?;
-                Ok(Some(Candidate { key: Some(key), document: decode(&body)? }))
+                let body = connection
+                    .prepare_cached("SELECT body, checksum FROM document WHERE number = ?")?
+                    .query_row([number], |row| Body::read(row, 0))?;
+                Ok(Some(Candidate { key: Some(key), document: body.decode()? }))
             }
             Self::Former(documents) => {
                 let next = documents.next();
@@ -183,18 +184,19 @@ impl Origin<'_> {
 pub(super) fn sql(scan: &Scan) -> &'static str {
     match (&scan.source, scan.range.end.is_some()) {
         (Source::Documents, true) => {
-            "SELECT body FROM document WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id"
+            "SELECT body, checksum FROM document
+             WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id"
         }
         (Source::Documents, false) => {
-            "SELECT body FROM document WHERE collection = ?1 AND id >= ?2 ORDER BY id"
+            "SELECT body, checksum FROM document WHERE collection = ?1 AND id >= ?2 ORDER BY id"
         }
         (Source::Index(_), true) => {
-            "SELECT d.body FROM index_entry e CROSS JOIN document d ON d.number = e.document
+            "SELECT d.body, d.checksum FROM index_entry e CROSS JOIN document d ON d.number = e.document
              WHERE e.collection = ?1 AND e.key >= ?2 AND e.key < ?3 AND e.definition = ?4
              ORDER BY e.key"
         }
         (Source::Index(_), false) => {
-            "SELECT d.body FROM index_entry e CROSS JOIN document d ON d.number = e.document
+            "SELECT d.body, d.checksum FROM index_entry e CROSS JOIN document d ON d.number = e.document
              WHERE e.collection = ?1 AND e.key >= ?2 AND e.definition = ?3 ORDER BY e.key"
         }
     }

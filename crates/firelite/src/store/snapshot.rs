@@ -13,7 +13,8 @@ use gcloud_sdk::google::firestore::v1::Document;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    StoreError, decode,
+    StoreError,
+    body::Body,
     results::{Results, sql},
 };
 use crate::{
@@ -39,6 +40,14 @@ pub(crate) struct Change {
     pub(crate) name: DocumentName,
     pub(crate) before: Option<Document>,
     pub(crate) after: Option<Document>,
+}
+
+/// What it took to run a query.
+pub(crate) struct Ran {
+    /// Stored documents that were looked at.
+    pub(crate) visited: usize,
+    /// Results that the offset left out.
+    pub(crate) skipped: usize,
 }
 
 /// One state of the file.
@@ -93,18 +102,18 @@ impl<'c> Snapshot<'c> {
             return Ok(None);
         };
         match self.former(collection, &id)? {
-            Former::Is(before) => before.map(|body| decode(&body)).transpose(),
+            Former::Is(before) => before.map(|body| body.decode()).transpose(),
             Former::Unchanged => self.stored(collection, &id),
         }
     }
 
     /// Hands every result of the query to `visit`, in order, until that breaks off; offset and
-    /// limit are obeyed. Returns how many stored documents were looked at.
+    /// limit are obeyed.
     pub(crate) fn run(
         &self,
         query: &Query,
         mut visit: impl FnMut(Document) -> ControlFlow<()>,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<Ran, Refusal> {
         let plan = plan(query, self.served)?;
         let collections: Vec<i64> = self.collections_in(&query.scope)?.into_keys().collect();
         let changes = if self.is_former {
@@ -144,7 +153,8 @@ impl<'c> Snapshot<'c> {
                 break;
             }
         }
-        Ok(results.visited())
+        let skipped = query.offset.saturating_sub(skip);
+        Ok(Ran { visited: results.visited(), skipped })
     }
 
     /// The ids of documents that are not there but have documents below them, each with its
@@ -232,23 +242,23 @@ impl<'c> Snapshot<'c> {
     ) -> Result<(), StoreError> {
         // SQLite takes a bare column of a group with one min() from the row of that minimum.
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, before, min(revision), last FROM
-               (SELECT id, before, revision, max(revision) OVER (PARTITION BY id) AS last
+            "SELECT id, last, before, checksum, min(revision) FROM
+               (SELECT id, before, checksum, revision,
+                       max(revision) OVER (PARTITION BY id) AS last
                 FROM change WHERE revision > ? AND collection = ?)
              GROUP BY id",
         )?;
         let mut rows = statement.query([position.revision, collection])?;
         while let Some(row) = rows.next()? {
             let id: Vec<u8> = row.get(0)?;
-            let before: Option<Vec<u8>> = row.get(1)?;
-            let before = before.map(|body| decode(&body)).transpose()?;
+            let before = Body::read_optional(row, 2)?.map(|body| body.decode()).transpose()?;
             let after = self.stored(collection, &id)?;
             let named = before.as_ref().or(after.as_ref());
             // Created and deleted since: nobody has seen it.
             let Some(Document { name, .. }) = named else { continue };
             let id = name.rsplit('/').next().unwrap_or_default();
             if let Ok(name) = path.document(id) {
-                changes.push((row.get(3)?, Change { name, before, after }));
+                changes.push((row.get(1)?, Change { name, before, after }));
             }
         }
         Ok(())
@@ -299,21 +309,23 @@ impl<'c> Snapshot<'c> {
         let before = self
             .connection
             .prepare_cached(
-                "SELECT before FROM change WHERE revision > ? AND collection = ? AND id = ?
+                "SELECT before, checksum FROM change WHERE revision > ? AND collection = ? AND id = ?
                  ORDER BY revision LIMIT 1",
             )?
-            .query_row(params![self.position.revision, collection, id], |row| row.get(0))
+            .query_row(params![self.position.revision, collection, id], |row| {
+                Body::read_optional(row, 0)
+            })
             .optional()?;
         Ok(before.map_or(Former::Unchanged, Former::Is))
     }
 
     fn stored(&self, collection: i64, id: &[u8]) -> Result<Option<Document>, StoreError> {
-        let body: Option<Vec<u8>> = self
+        let body = self
             .connection
-            .prepare_cached("SELECT body FROM document WHERE collection = ? AND id = ?")?
-            .query_row(params![collection, id], |row| row.get(0))
+            .prepare_cached("SELECT body, checksum FROM document WHERE collection = ? AND id = ?")?
+            .query_row(params![collection, id], |row| Body::read(row, 0))
             .optional()?;
-        body.map(|body| decode(&body)).transpose()
+        body.map(|body| body.decode()).transpose()
     }
 }
 
@@ -322,7 +334,7 @@ enum Former {
     /// As in the newest state.
     Unchanged,
     /// This body, or none.
-    Is(Option<Vec<u8>>),
+    Is(Option<Body>),
 }
 
 impl Position {

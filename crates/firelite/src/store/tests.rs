@@ -125,6 +125,23 @@ async fn a_second_opening_is_refused_until_the_first_ends() {
 }
 
 #[tokio::test]
+async fn a_stopped_store_is_one_file() {
+    let directory = TempDir::new().unwrap();
+    let (store, writer) = open(&directory, INDEXES, Micros::now);
+    store.commit(vec![set("d", int(1))]).await.unwrap();
+    // A reader keeps its connection.
+    assert!(get(&store, "d").await.is_some());
+    writer.stop().await.unwrap();
+    let log = directory.path().join("firelite.db-wal");
+    assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
+
+    let copy = TempDir::new().unwrap();
+    std::fs::copy(file(&directory), file(&copy)).unwrap();
+    let (store, _writer) = open(&copy, INDEXES, Micros::now);
+    assert!(get(&store, "d").await.is_some());
+}
+
+#[tokio::test]
 async fn a_changed_index_file_is_filled_from_what_is_stored() {
     let directory = TempDir::new().unwrap();
     let (store, writer) = open(&directory, &["b ASC"], Micros::now);
@@ -407,16 +424,16 @@ pub(crate) async fn run(
     let query = parse(query)?;
     let collect = move |snapshot: &Snapshot<'_>| {
         let mut ids = Vec::new();
-        let visited = snapshot.run(&query, |document| {
+        let ran = snapshot.run(&query, |document| {
             ids.push(id_of(&document));
             ControlFlow::Continue(())
         })?;
-        Ok((ids, visited))
+        Ok((ids, ran.visited))
     };
     store.read(collect).await
 }
 
-async fn get(store: &Store, id: &str) -> Option<Document> {
+pub(crate) async fn get(store: &Store, id: &str) -> Option<Document> {
     let name = DocumentName::parse(&document(id, &[]).name).unwrap();
     store.read(move |snapshot| Ok(snapshot.get(&name)?)).await.unwrap()
 }

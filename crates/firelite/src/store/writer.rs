@@ -7,14 +7,13 @@ use std::{
 };
 
 use gcloud_sdk::google::firestore::v1::Document;
-use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     Commit, Committed, Job, Reply, Snapshot, StoreError, Written,
+    body::Body,
     checkpoints::Checkpoints,
-    decode,
     entries::{Entry, check_entries, entries},
 };
 use crate::{
@@ -75,6 +74,8 @@ impl Writer {
         let log = Log::load(&connection)?;
         let checkpointed = log.revision();
         published.send_replace(checkpointed);
+        // What a former life left goes to the file: the log begins anew.
+        checkpoints.request();
         Ok(Self {
             checkpoints,
             connection,
@@ -105,6 +106,15 @@ impl Writer {
             };
             self.commit_group(group);
             next = next.or_else(|| queue.blocking_recv());
+        }
+        self.end_log();
+    }
+
+    /// Brings everything into the one file, so that a copy of it is a whole copy.
+    fn end_log(&self) {
+        let ended = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.query_row(ended, [], |_| Ok(())) {
+            StoreError::from(error).log(self.connection.path());
         }
     }
 
@@ -255,7 +265,7 @@ impl Writer {
 
     fn write_one(&mut self, mutation: &Mutation, time: Micros) -> Result<Written, Refusal> {
         let slot = Slot::find(&self.connection, &mutation.name)?;
-        let before = slot.stored.as_ref().map(|stored| decode(&stored.body)).transpose()?;
+        let before = slot.stored.as_ref().map(|stored| stored.body.decode()).transpose()?;
         let outcome = mutation.apply(before.as_ref(), time)?;
         if outcome.changed {
             let entries = |document: Option<&Document>| {
@@ -292,11 +302,13 @@ impl Writer {
         for (definition, key) in new.difference(old) {
             insert.execute(params![definition, collection, key, number])?;
         }
-        let before = slot.stored.as_ref().map(|stored| stored.body.as_slice());
-        let revision = self.log.append(before.map_or(0, <[u8]>::len));
+        let before = slot.stored.as_ref().map(|stored| &stored.body);
+        let revision = self.log.append(before.map_or(0, |body| body.bytes.len()));
+        let (bytes, checksum) =
+            (before.map(|body| body.bytes.as_slice()), before.and_then(|body| body.checksum));
         self.connection
-            .prepare_cached("INSERT INTO change VALUES (?, ?, ?, ?, ?)")?
-            .execute(params![revision, time.0, collection, slot.id, before])?;
+            .prepare_cached("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)")?
+            .execute(params![revision, time.0, collection, slot.id, bytes, checksum])?;
         Ok(())
     }
 }
@@ -312,7 +324,7 @@ struct Slot {
 
 struct Stored {
     number: i64,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl Slot {
@@ -328,10 +340,10 @@ impl Slot {
             None => None,
             Some(collection) => connection
                 .prepare_cached(
-                    "SELECT number, body FROM document WHERE collection = ? AND id = ?",
+                    "SELECT number, body, checksum FROM document WHERE collection = ? AND id = ?",
                 )?
                 .query_row(params![collection, id], |row| {
-                    Ok(Stored { number: row.get(0)?, body: row.get(1)? })
+                    Ok(Stored { number: row.get(0)?, body: Body::read(row, 1)? })
                 })
                 .optional()?,
         };
@@ -357,9 +369,10 @@ impl Slot {
     ) -> Result<i64, StoreError> {
         match (&self.stored, after) {
             (Some(stored), Some(after)) => {
+                let Body { bytes, checksum } = Body::of(after);
                 connection
-                    .prepare_cached("UPDATE document SET body = ? WHERE number = ?")?
-                    .execute(params![after.encode_to_vec(), stored.number])?;
+                    .prepare_cached("UPDATE document SET body = ?, checksum = ? WHERE number = ?")?
+                    .execute(params![bytes, checksum, stored.number])?;
                 Ok(stored.number)
             }
             (Some(stored), None) => {
@@ -368,13 +381,17 @@ impl Slot {
                     .execute([stored.number])?;
                 Ok(stored.number)
             }
-            (None, after) => {
-                let body = after.map(Message::encode_to_vec).unwrap_or_default();
+            (None, Some(after)) => {
+                let Body { bytes, checksum } = Body::of(after);
                 connection
-                    .prepare_cached("INSERT INTO document (collection, id, body) VALUES (?, ?, ?)")?
-                    .execute(params![collection, self.id, body])?;
+                    .prepare_cached(
+                        "INSERT INTO document (collection, id, body, checksum) VALUES (?, ?, ?, ?)",
+                    )?
+                    .execute(params![collection, self.id, bytes, checksum])?;
                 Ok(connection.last_insert_rowid())
             }
+            // Nothing was there and nothing is: no entry needs its number.
+            (None, None) => Ok(0),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The same clients against the simulated cloud, which shares no code with them.
 
+use std::collections::BTreeSet;
+
 use curfew_cloudsim::{Cloud, Options};
 use curfew_core::id::WriteId;
 use curfew_core::policy::{Binding, Condition};
 use curfew_core::role::Role;
 use curfew_ports::{Catalog, Directory, PolicyClient, RetryClass};
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +17,8 @@ use crate::{Config, Endpoints, Google, TokenSource};
 
 const CONTROLLER: &str = "controller@demo-curfew.iam.gserviceaccount.com";
 const INTAKE: &str = "intake@demo-curfew.iam.gserviceaccount.com";
+/// What intake may do, and Policy Analyzer.
+const ANALYST: &str = "analyst@demo-curfew.iam.gserviceaccount.com";
 
 #[tokio::test]
 async fn a_binding_is_added_and_the_rest_stays() {
@@ -114,39 +119,113 @@ async fn a_read_outlasts_passing_faults() {
 }
 
 #[tokio::test]
-async fn the_hierarchy_and_the_projects_are_the_seeds() {
+async fn the_hierarchy_and_the_nodes_are_the_seeds() {
     let catalog = simulated(INTAKE).await.catalog(resource("organizations/100000000001"));
     let chain = catalog.ancestry(&resource("projects/demo-web")).await.unwrap();
     assert_eq!(
         chain,
         ["projects/demo-web", "folders/200000000001", "organizations/100000000001"].map(resource)
     );
-    let projects = catalog.projects().await.unwrap();
-    let web =
-        projects.iter().find(|project| project.resource == resource("projects/demo-web")).unwrap();
+    let nodes = catalog.nodes().await.unwrap();
+    let names: BTreeSet<String> = nodes.iter().map(|node| node.resource.to_string()).collect();
+    let expected = [
+        "organizations/100000000001",
+        "folders/200000000001",
+        "projects/demo-curfew",
+        "projects/demo-data",
+        "projects/demo-prod",
+        "projects/demo-web",
+    ];
+    assert_eq!((names, nodes.len()), (expected.map(str::to_owned).into(), expected.len()));
+    let web = nodes.iter().find(|node| node.resource == resource("projects/demo-web")).unwrap();
     assert_eq!(
         (web.display_name.as_str(), &web.parent),
         ("Web shop", &Some(resource("folders/200000000001")))
     );
-    assert_eq!(projects.len(), 4);
+    let top = nodes.iter().find(|node| node.resource == resource(expected[0])).unwrap();
+    assert_eq!((top.display_name.as_str(), &top.parent), ("example.com", &None));
 }
 
 #[tokio::test]
-async fn effective_policies_are_those_of_the_chain() {
-    let catalog = simulated(INTAKE).await.catalog(resource("organizations/100000000001"));
-    let asked = ["projects/demo-web", "projects/demo-prod"].map(resource);
-    let effective = catalog.effective_policies(&asked).await.unwrap();
-    for (resource, one) in asked.iter().zip(&effective) {
-        let nodes: Vec<_> = one.policies.iter().map(|(node, _)| node.clone()).collect();
-        assert_eq!((resource, &nodes), (&one.resource, &catalog.ancestry(resource).await.unwrap()));
+async fn the_index_has_the_policies_that_are_there() {
+    let google = simulated(INTAKE).await;
+    let catalog = google.catalog(resource("organizations/100000000001"));
+    let pages: Vec<_> = catalog.search_policies().try_collect().await.unwrap();
+    let found: Vec<_> = pages.into_iter().flatten().collect();
+    assert_eq!(found.len(), 6);
+    for (node, policy) in &found {
+        assert_eq!(policy.bindings, catalog.policy(node).await.unwrap().bindings, "{node}");
     }
-    assert!(
-        effective[0].policies[0]
-            .1
-            .bindings
-            .iter()
-            .any(|binding| binding.title() == "Developers may activate")
+    let below = google.catalog(resource("projects/demo-web"));
+    let only: Vec<_> = below.search_policies().try_collect::<Vec<_>>().await.unwrap().concat();
+    assert_eq!(
+        only.iter().map(|(node, _)| node).collect::<Vec<_>>(),
+        [&resource("projects/demo-web")]
     );
+}
+
+#[tokio::test]
+async fn the_analysis_follows_groups() {
+    let catalog = simulated(ANALYST).await.catalog(resource("organizations/100000000001"));
+    let found = catalog.policies_naming(&email("bob@example.com")).await.unwrap();
+    let has = |node: &str, role: &str| {
+        let node = resource(node);
+        let mut bindings =
+            found.iter().filter(|(it, _)| *it == node).flat_map(|(_, it)| &it.bindings);
+        bindings.any(|binding| binding.role == role && binding.condition.is_some())
+    };
+    // By devs@ itself, and by oncall@ inside sre@.
+    assert!(has("projects/demo-web", "roles/compute.viewer"));
+    assert!(has("folders/200000000001", "roles/logging.admin"));
+    assert!(!has("projects/demo-data", "roles/secretmanager.secretAccessor"));
+    let robot = catalog.policies_naming(&email("deployer@demo-web.iam.gserviceaccount.com")).await;
+    assert!(robot.unwrap().iter().any(|(node, _)| *node == resource("projects/demo-web")));
+}
+
+#[tokio::test]
+async fn groups_are_the_same_with_and_without_the_licence() {
+    let seed = "
+organization: {id: 1, displayName: example.com, customer: C1}
+projects: [{id: home-base, number: 11, displayName: Home, parent: organizations/1}]
+people:
+  - {email: alice@example.com, name: Alice, id: '1'}
+  - {email: bob@example.com, name: Bob, id: '2'}
+  - {email: carol@example.com, name: Carol, id: '3'}
+serviceAccounts:
+  - {email: reader@home-base.iam.gserviceaccount.com, id: '4', project: home-base, groupsReader: true}
+groups:
+  - {email: inner@example.com, name: Inner, id: g1, members: [alice@example.com, outer@example.com, reader@home-base.iam.gserviceaccount.com]}
+  - {email: middle@example.com, name: Middle, id: g2, members: [inner@example.com, bob@example.com]}
+  - {email: outer@example.com, name: Outer, id: g3, members: [middle@example.com, carol@example.com]}
+  - {email: other@example.com, name: Other, id: g4, members: [carol@example.com]}
+settings: {cloudIdentityFree: FREE, maxPageSize: 1}
+";
+    let mut answers = Vec::new();
+    for free in ["false", "true"] {
+        let options = Options { seed: Some(seed.replace("FREE", free)), ..Options::default() };
+        let (cloud, url) = serve_with(options).await;
+        let token = cloud.token_for("reader@home-base.iam.gserviceaccount.com").unwrap();
+        let directory = google(&url, TokenSource::Fixed(token)).directory();
+        let mut found = Vec::new();
+        for group in ["inner", "middle", "outer", "other", "gone"] {
+            let group = email(&format!("{group}@example.com"));
+            for person in ["alice", "bob", "carol", "nobody"] {
+                let person = email(&format!("{person}@example.com"));
+                let is_member = directory.is_member(&group, &person).await.unwrap();
+                found.push(format!("{person} in {group}: {is_member}"));
+            }
+            found.push(format!("{group}: {:?}", directory.members_of(&group).await.unwrap()));
+        }
+        for person in ["alice", "bob", "carol", "nobody"] {
+            let person = email(&format!("{person}@example.com"));
+            found.push(format!("{person}: {:?}", directory.groups_of(&person).await.unwrap()));
+        }
+        answers.push(found);
+    }
+    assert_eq!(answers[0], answers[1]);
+    // The three groups contain each other, so whoever is in one is in all.
+    assert!(answers[1].contains(&"bob@example.com in inner@example.com: true".to_owned()));
+    assert!(answers[1].contains(&"bob@example.com in other@example.com: false".to_owned()));
 }
 
 #[tokio::test]
@@ -194,14 +273,18 @@ async fn simulated(account: &str) -> Google {
 
 fn google(url: &str, tokens: TokenSource) -> Google {
     Google::with_patience(
-        Config { endpoints: Endpoints::all_at(url), tokens, on_call: None },
+        Config { endpoints: Endpoints::all_at(url), tokens, ..Config::default() },
         quick(),
     )
     .unwrap()
 }
 
 async fn serve() -> (Cloud, String) {
-    let cloud = Cloud::open(Options::default()).unwrap();
+    serve_with(Options::default()).await
+}
+
+async fn serve_with(options: Options) -> (Cloud, String) {
+    let cloud = Cloud::open(options).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(cloud.clone().serve(listener, CancellationToken::new()));

@@ -7,7 +7,7 @@ use curfew_ports::{Catalog, PolicyClient, RetryClass};
 
 use super::fake::{Fake, Reply, error, ok, quick, resource};
 use crate::caller::Patience;
-use crate::{Config, ConfigError, Endpoints, Google, TokenSource};
+use crate::{Config, ConfigError, Endpoints, Google, Timeouts, TokenSource};
 
 const POLICY: &str = r#"{"version":3,"etag":"e"}"#;
 
@@ -88,6 +88,23 @@ async fn a_read_without_answers_ends_by_its_deadline() {
 }
 
 #[tokio::test]
+async fn a_call_waits_as_long_as_is_configured() {
+    let fake = Fake::answering(|_| Reply::Never).await;
+    let timeouts = Timeouts {
+        read: Duration::from_millis(150),
+        write: Duration::from_millis(250),
+        ..Timeouts::default()
+    };
+    let google = Google::new(Config { timeouts, ..fake.config() }).unwrap();
+    let error = google.policies().get(&resource("projects/demo-web")).await.unwrap_err();
+    assert!(error.act.contains("no answer within 1"), "{}", error.act);
+    let policy = Policy { etag: "e".into(), ..Policy::default() };
+    let (web, write) = (resource("projects/demo-web"), WriteId::from_bits([1; 16]));
+    let error = google.policies().set(&web, &policy, &write).await.unwrap_err();
+    assert_eq!(error.act, "write the policy of projects/demo-web: no answer within 250 ms");
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_unavailable() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
@@ -95,7 +112,7 @@ async fn a_refused_connection_is_unavailable() {
     let config = Config {
         endpoints: Endpoints::all_at(&url),
         tokens: TokenSource::Fixed("t".into()),
-        on_call: None,
+        ..Config::default()
     };
     let google = Google::with_patience(config, quick()).unwrap();
     let error = google.policies().get(&resource("projects/demo-web")).await.unwrap_err();
@@ -186,7 +203,8 @@ async fn tokens_come_from_the_metadata_server() {
 
 #[tokio::test]
 async fn tokens_are_only_sent_to_google_or_loopback() {
-    let at = |endpoints, tokens| Google::new(Config { endpoints, tokens, on_call: None }).err();
+    let at =
+        |endpoints, tokens| Google::new(Config { endpoints, tokens, ..Config::default() }).err();
     let fixed = || TokenSource::Fixed("t".into());
     assert!(at(Endpoints::default(), fixed()).is_none());
     let error = at(Endpoints { iam: "http://example.com".into(), ..Endpoints::default() }, fixed());

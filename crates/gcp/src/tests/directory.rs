@@ -70,8 +70,8 @@ async fn a_failed_look_up_is_an_error_and_no_answer() {
     let denied = || error(403, "PERMISSION_DENIED", "Error(2028): Permission denied for resource");
     let found = || ok(r#"{"name":"groups/01abc"}"#);
     for (replies, class) in [
-        (vec![denied()], RetryClass::Denied),
-        (vec![found(), denied()], RetryClass::Denied),
+        (vec![denied(), denied()], RetryClass::Denied),
+        (vec![found(), denied(), denied()], RetryClass::Denied),
         (vec![found(), error(400, "INVALID_ARGUMENT", "m")], RetryClass::Invalid),
     ] {
         let fake = Fake::scripted(replies).await;
@@ -143,7 +143,8 @@ async fn every_page_of_groups_is_read() {
 async fn a_search_that_fails_midway_or_lacks_a_key_is_an_error() {
     let first =
         ok(r#"{"memberships":[{"groupKey":{"id":"devs@example.com"}}],"nextPageToken":"a"}"#);
-    let fake = Fake::scripted([first, error(403, "PERMISSION_DENIED", "m")]).await;
+    let denied = || error(403, "PERMISSION_DENIED", "m");
+    let fake = Fake::scripted([first, denied(), denied()]).await;
     let error = fake.google().directory().groups_of(&email("alice@example.com")).await.unwrap_err();
     assert_eq!(error.class, RetryClass::Denied);
     let fake = Fake::answering(|_| ok(r#"{"memberships":[{"group":"groups/1"}]}"#)).await;

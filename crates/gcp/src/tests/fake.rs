@@ -97,7 +97,7 @@ impl Fake {
 
     pub(super) fn config(&self) -> Config {
         let tokens = TokenSource::Fixed("secret".into());
-        Config { endpoints: Endpoints::all_at(&self.url), tokens, on_call: None }
+        Config { endpoints: Endpoints::all_at(&self.url), tokens, ..Config::default() }
     }
 
     pub(super) fn google(&self) -> Google {

@@ -4,6 +4,7 @@ use curfew_core::id::WriteId;
 use curfew_core::policy::Policy;
 use curfew_core::role::Role;
 use curfew_ports::{Catalog, Directory, PolicyClient, PortError, RetryClass};
+use futures_util::StreamExt as _;
 
 use super::fake::{Fake, Reply, email, ok, resource};
 
@@ -56,7 +57,10 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
             "etag",
             "bindings",
             "projects",
-            "policyResults",
+            "results",
+            "mainAnalysis",
+            "members",
+            "groups",
             "memberships",
             "name",
             "hasMembership",
@@ -103,10 +107,12 @@ async fn every_call(reply: Reply) -> Vec<PortError> {
         catalog.policy(&web).await.unwrap_err(),
         catalog.ancestry(&web).await.unwrap_err(),
         catalog.ancestry(&resource("folders/7")).await.unwrap_err(),
-        catalog.projects().await.unwrap_err(),
-        catalog.effective_policies(std::slice::from_ref(&web)).await.unwrap_err(),
+        catalog.nodes().await.unwrap_err(),
+        catalog.search_policies().next().await.unwrap().unwrap_err(),
+        catalog.policies_naming(&alice).await.unwrap_err(),
         catalog.permissions(&Role::parse("roles/browser").unwrap()).await.unwrap_err(),
         directory.is_member(&email("devs@example.com"), &alice).await.unwrap_err(),
         directory.groups_of(&alice).await.unwrap_err(),
+        directory.members_of(&email("devs@example.com")).await.unwrap_err(),
     ]
 }

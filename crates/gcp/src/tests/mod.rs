@@ -1,9 +1,12 @@
 //! The clients against a scripted server, and against the simulated cloud.
 
 mod against_cloudsim;
+mod assets;
 mod calls;
 mod catalog;
 mod directory;
 mod fake;
 mod hostile;
+mod members;
 mod policies;
+mod projects;

@@ -6,23 +6,23 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use curfew_core::condition::Activation;
-use curfew_core::judge::activation_of;
-use curfew_core::principal::Email;
+use curfew_core::index::{self, Offer, OfferKey, Search};
+use curfew_core::principal::{Email, Member};
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
-use curfew_ports::{ListQuery, ProjectInfo};
+use curfew_ports::ListQuery;
 use curfew_proto::{convert, json, v1};
 use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::errors::Refusal;
 use crate::limits::COUNTED_MAX;
-use crate::offers::{Index, Offer};
+use crate::offers::Lists;
+use crate::page_token::List;
 use crate::params::Params;
 use crate::settings::Settings;
-use crate::standing;
 use crate::view::{self, Seen};
-use crate::{App, Shared};
+use crate::{App, Shared, standing, warnings};
 
 /// `GET /v1/me`
 pub(crate) async fn me(
@@ -32,8 +32,9 @@ pub(crate) async fn me(
 ) -> Result<Json<Value>, Refusal> {
     Params::read(&uri, &[])?;
     let groups = groups(&app, &caller).await?;
-    let index = app.index.index().await?;
-    let may_approve = index.may_approve(&caller.person.email, &groups, &app.settings().rules);
+    let members = index::members_of(&caller.principal(), &groups);
+    let may_approve =
+        app.lists.read(&caller.person.email, |lists| lists.may_approve(&members)).await?;
     let capabilities = [
         ("request", true),
         ("approve", may_approve),
@@ -58,20 +59,17 @@ pub(crate) async fn entitlements(
     uri: Uri,
 ) -> Result<Json<Value>, Refusal> {
     let params = Params::read(&uri, &["resource", "role", "query", "pageSize", "pageToken"])?;
-    let filter = Filter {
-        resource: params.parsed("resource", Resource::parse)?,
-        role: params.parsed("role", Role::parse)?,
-        query: params.get("query").map(str::to_lowercase),
-    };
-    let index = app.index.index().await?;
-    let (offers, next_page_token) =
-        params.page(filter.of(&index, &caller, &groups(&app, &caller).await?))?;
+    let asked = Asked::read(&params)?;
     let active = active_requests(&app, &caller).await?;
-    let reply = v1::ListEntitlementsReply { entitlements: Vec::new(), next_page_token };
-    let mut reply = json::to_json(&reply);
-    let shown = offers.iter().map(|offer| entitlement_json(offer, &active, app.settings()));
-    reply["entitlements"] = shown.collect();
-    Ok(Json(reply))
+    let show = |lists: &Lists<'_>, offer: &Offer<'_>| {
+        entitlement_to_wire(lists, offer, &active, app.settings())
+    };
+    let found = page(&app, &caller, &params, &asked, show).await?;
+    Ok(Json(json::to_json(&v1::ListEntitlementsReply {
+        entitlements: found.items,
+        next_page_token: found.next,
+        as_of: found.as_of.map(convert::time_to_wire),
+    })))
 }
 
 /// `GET /v1/resources`
@@ -81,71 +79,97 @@ pub(crate) async fn resources(
     uri: Uri,
 ) -> Result<Json<Value>, Refusal> {
     let params = Params::read(&uri, &["query", "pageSize", "pageToken"])?;
-    let index = app.index.index().await?;
-    let offers = Filter::default().of(&index, &caller, &groups(&app, &caller).await?);
-    let mut projects: Vec<&ProjectInfo> = offers.into_iter().map(|offer| offer.project).collect();
-    projects.dedup_by(|a, b| a.resource == b.resource);
     let query = params.get("query").map(str::to_lowercase);
-    projects.retain(|project| query.as_ref().is_none_or(|query| names_project(project, query)));
-    let (projects, next_page_token) = params.page(projects)?;
-    let resources = projects.into_iter().map(|project| v1::ResourceInfo {
-        name: project.resource.to_string(),
-        display_name: project.display_name.clone(),
-        parent: project.parent.as_ref().map(ToString::to_string),
+    let list = List { name: "resources", search: &[query.as_deref()] };
+    let (size, after) = params.page_of::<Resource>(list)?;
+    let members = members(&app, &caller).await?;
+    let reply = app.lists.read(&caller.person.email, |lists| {
+        let page = lists.offered_on(&members, query.as_deref(), after.as_ref(), size);
+        let end = page.items.last().filter(|_| page.has_more);
+        v1::ListResourcesReply {
+            next_page_token: end.map(|node| list.token(node.resource())),
+            resources: page.items.iter().map(|node| resource_to_wire(node)).collect(),
+        }
     });
-    Ok(Json(json::to_json(&v1::ListResourcesReply {
-        resources: resources.collect(),
-        next_page_token,
-    })))
+    Ok(Json(json::to_json(&reply.await?)))
 }
 
-/// Which of a person's offers to show.
+/// What a list of entitlements is narrowed to.
 #[derive(Default)]
-pub(crate) struct Filter {
+pub(crate) struct Asked {
     pub(crate) resource: Option<Resource>,
     pub(crate) role: Option<Role>,
     /// In lower case.
     pub(crate) query: Option<String>,
 }
 
-impl Filter {
-    pub(crate) fn of<'a>(
-        &self,
-        index: &'a Index,
-        caller: &Caller,
-        groups: &BTreeSet<Email>,
-    ) -> Vec<Offer<'a>> {
-        let mut offers = index.offers(&caller.person.email, groups);
-        offers.retain(|offer| self.holds(offer));
-        offers
+impl Asked {
+    pub(crate) fn read(params: &Params) -> Result<Self, Refusal> {
+        Ok(Self {
+            resource: params.parsed("resource", Resource::parse)?,
+            role: params.parsed("role", Role::parse)?,
+            query: params.get("query").map(str::to_lowercase),
+        })
     }
 
-    fn holds(&self, offer: &Offer<'_>) -> bool {
-        let names = |query: &String| {
-            names_project(offer.project, query)
-                || offer.binding.role.as_str().to_lowercase().contains(query)
-        };
-        self.resource.as_ref().is_none_or(|resource| *resource == offer.project.resource)
-            && self.role.as_ref().is_none_or(|role| *role == offer.binding.role)
-            && self.query.as_ref().is_none_or(names)
+    fn search(&self) -> Search<'_> {
+        Search {
+            resource: self.resource.as_ref(),
+            role: self.role.as_ref(),
+            text: self.query.as_deref(),
+        }
     }
 }
 
-fn names_project(project: &ProjectInfo, query: &str) -> bool {
-    project.display_name.to_lowercase().contains(query)
-        || project.resource.to_string().contains(query)
+/// Part of a list of entitlements, ready to be shown.
+pub(crate) struct Found<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next: Option<String>,
+    pub(crate) as_of: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-pub(crate) async fn groups(app: &App, caller: &Caller) -> Result<BTreeSet<Email>, Refusal> {
-    app.intake
-        .directory
-        .groups_of(&caller.person.email)
-        .await
-        .map_err(|error| Refusal::look_up(&error))
+/// The page of the caller's entitlements that `params` name, each as `show` has it.
+pub(crate) async fn page<T>(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+    asked: &Asked,
+    show: impl Fn(&Lists<'_>, &Offer<'_>) -> T,
+) -> Result<Found<T>, Refusal> {
+    let (resource, role) =
+        (asked.resource.as_ref().map(ToString::to_string), asked.role.as_ref().map(Role::as_str));
+    let search = [resource.as_deref(), role, asked.query.as_deref()];
+    let list = List { name: "entitlements", search: &search };
+    let (size, after) = params.page_of::<OfferKey>(list)?;
+    let members = members(app, caller).await?;
+    let look = |lists: &Lists<'_>| {
+        let page = lists.offers(&members, asked.search(), after.as_ref(), size);
+        let end = page.items.last().filter(|_| page.has_more);
+        Found {
+            next: end.map(|offer| list.token(&offer.key())),
+            items: page.items.iter().map(|offer| show(lists, offer)).collect(),
+            as_of: lists.as_of(),
+        }
+    };
+    match &asked.resource {
+        Some(resource) => app.lists.read_on(&caller.person.email, resource, look).await,
+        None => app.lists.read(&caller.person.email, look).await,
+    }
 }
 
-/// What a request for an offer is recognised by.
-pub(crate) type OfferKey = (Resource, Role, String);
+async fn groups(app: &App, caller: &Caller) -> Result<BTreeSet<Email>, Refusal> {
+    // A service account counts only where it is named.
+    if caller.person.email.is_service_account() {
+        return Ok(BTreeSet::new());
+    }
+    let groups = app.intake.directory.groups_of(&caller.person.email).await;
+    groups.map_err(|error| Refusal::look_up(&error))
+}
+
+/// The members of policies that the caller is, or is among.
+pub(crate) async fn members(app: &App, caller: &Caller) -> Result<BTreeSet<Member>, Refusal> {
+    Ok(index::members_of(&caller.principal(), &groups(app, caller).await?))
+}
 
 /// The caller's newest requests that are not over, by what they ask for.
 pub(crate) async fn active_requests(
@@ -164,41 +188,55 @@ pub(crate) async fn active_requests(
         let seen = Seen::new(app, stored);
         let Some(filed) = seen.spec() else { continue };
         for role in &filed.spec.roles {
-            let key =
-                (filed.spec.resource.clone(), role.role.clone(), role.resource_condition.clone());
+            let key = OfferKey {
+                resource: filed.spec.resource.clone(),
+                role: role.role.clone(),
+                condition: role.resource_condition.clone(),
+            };
             active.entry(key).or_insert_with(|| seen.id().to_string());
         }
     }
     Ok(active)
 }
 
-pub(crate) fn key(offer: &Offer<'_>) -> OfferKey {
-    (offer.project.resource.clone(), offer.binding.role.clone(), offer.condition.to_owned())
-}
-
-fn entitlement_json(
+fn entitlement_to_wire(
+    lists: &Lists<'_>,
     offer: &Offer<'_>,
     active: &BTreeMap<OfferKey, String>,
     settings: &Settings,
-) -> Value {
+) -> v1::Entitlement {
+    let pattern = settings.justification_pattern.as_ref().map(ToString::to_string);
     let mut wire = v1::Entitlement {
-        name: offer.binding.name.clone(),
-        resource: offer.project.resource.to_string(),
-        role: offer.binding.role.to_string(),
-        resource_condition: offer.condition.to_owned(),
+        name: offer.by.name().to_owned(),
+        resource: offer.node.resource().to_string(),
+        role: offer.by.role().to_string(),
+        resource_condition: offer.by.condition().to_owned(),
         default_duration: Some(convert::duration_to_wire(settings.default_duration())),
         max_duration: Some(convert::duration_to_wire(settings.rules.duration_max)),
         justification: Some(v1::JustificationRule {
             required: true,
-            pattern: String::new(),
+            pattern: pattern.unwrap_or_default(),
             hint: settings.justification_hint.clone(),
         }),
-        active_request: active.get(&key(offer)).map(|id| format!("requests/{id}")),
+        active_request: active.get(&offer.key()).map(|id| format!("requests/{id}")),
+        warnings: warnings::of_role(offer.by.role(), lists.is_dangerous(offer.by.role())),
         ..v1::Entitlement::default()
     };
-    wire.set_approval(match activation_of(offer.binding, &settings.rules) {
+    wire.set_approval(approval_to_wire(offer.activation));
+    wire
+}
+
+pub(crate) fn approval_to_wire(activation: Activation) -> v1::entitlement::Approval {
+    match activation {
         Activation::SelfApproval => v1::entitlement::Approval::Self_,
         Activation::PeerApproval => v1::entitlement::Approval::Peer,
-    });
-    json::to_json(&wire)
+    }
+}
+
+fn resource_to_wire(node: &index::Node) -> v1::ResourceInfo {
+    v1::ResourceInfo {
+        name: node.resource().to_string(),
+        display_name: node.display_name().to_owned(),
+        parent: node.line().first().map(ToString::to_string),
+    }
 }

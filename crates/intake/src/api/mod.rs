@@ -1,7 +1,9 @@
 //! The JSON API. Every handler parses, asks one of the modules above it, and writes the answer.
 
+pub(crate) mod approvers;
 pub(crate) mod lists;
 pub(crate) mod requests;
+pub(crate) mod validation;
 
 use axum::http::Uri;
 

@@ -16,6 +16,7 @@ use crate::api::lists;
 use crate::auth::Caller;
 use crate::body::{JsonBody, idempotency_key};
 use crate::errors::{Reason, Refusal};
+use crate::offers::Lists;
 use crate::params::{Params, bad_token, invalid};
 use crate::view::{self, Seen};
 use crate::{App, Shared, acts, decisions, filing, standing, timeline};
@@ -200,18 +201,20 @@ pub(crate) async fn inbox(
     caller: &Caller,
     params: &Params,
 ) -> Result<(Vec<Seen>, Option<String>), Refusal> {
-    let index = app.index.index().await?;
-    let groups = lists::groups(app, caller).await?;
-    let held = index.eligibilities(&caller.person.email, &groups);
+    let members = lists::members(app, caller).await?;
     let (mut waiting, next) = page(app, params, Only::Phase(Phase::AwaitingApproval)).await?;
-    waiting.retain(|seen| {
+    let held = |lists: &Lists<'_>, seen: &Seen| {
         seen.spec().is_some_and(|filed| {
             let spec = &filed.spec;
             !decisions::is_self(caller, spec)
                 && decisions::is_chosen(caller, spec)
-                && spec.roles.iter().all(|role| held.contains(role.entitlement.as_str()))
+                && spec
+                    .roles
+                    .iter()
+                    .all(|role| lists.holds(&members, &spec.resource, &role.entitlement))
         })
-    });
+    };
+    app.lists.read(&caller.person.email, |lists| waiting.retain(|seen| held(lists, seen))).await?;
     Ok((waiting, next))
 }
 

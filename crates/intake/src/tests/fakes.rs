@@ -13,12 +13,13 @@ use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{
-    Catalog, Clock, Committed, Directory, EffectivePolicies, Entropy, EnvelopeSigner, FactsCommit,
-    Heartbeat, Intent, LedgerEntry, ListQuery, Page, PortError, ProjectInfo, RequestStore,
-    ResourceRecord, RetryClass, StoredEnvelope, StoredRequest, Version, WatchEvent,
+    Catalog, Clock, Committed, Directory, Entropy, EnvelopeSigner, FactsCommit, Heartbeat, Intent,
+    LedgerEntry, ListQuery, NodeInfo, Page, PortError, RequestStore, ResourceRecord, RetryClass,
+    StoredEnvelope, StoredRequest, Version, WatchEvent,
 };
 use curfew_proto::payload::read_spec;
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 
 pub(super) const SCOPE: &str = "organizations/1";
 pub(super) const START_S: i64 = 1_800_000_000;
@@ -80,7 +81,13 @@ pub(super) struct FakeCatalog {
     pub(super) policy_fails: Fault,
     pub(super) permissions_fail: Fault,
     pub(super) index_fails: Fault,
+    /// The first page of policies comes, and no other.
+    pub(super) pages_fail: Fault,
     pub(super) n_indexed: AtomicUsize,
+    pub(super) n_ancestries: AtomicUsize,
+    /// How long the clock stands for while everything is read.
+    pub(super) reading_takes_s: AtomicU64,
+    pub(super) clock: Arc<FakeClock>,
 }
 
 impl FakeCatalog {
@@ -94,11 +101,19 @@ impl FakeCatalog {
         }
         Some(up)
     }
+
+    async fn indexed_policies(&self) -> Result<Vec<(Resource, Policy)>, PortError> {
+        let nodes: BTreeSet<Resource> =
+            self.nodes().await?.into_iter().map(|node| node.resource).collect();
+        let policies = self.policies.lock().unwrap().clone();
+        Ok(policies.into_iter().filter(|(node, _)| nodes.contains(node)).collect())
+    }
 }
 
 #[async_trait]
 impl Catalog for FakeCatalog {
     async fn ancestry(&self, resource: &Resource) -> Result<Vec<Resource>, PortError> {
+        self.n_ancestries.fetch_add(1, Ordering::SeqCst);
         self.ancestry_fails.check("read the ancestry")?;
         self.up(resource)
             .ok_or_else(|| PortError::new(RetryClass::Denied, format!("read {resource}: 403")))
@@ -109,38 +124,35 @@ impl Catalog for FakeCatalog {
         Ok(self.policies.lock().unwrap().get(node).cloned().unwrap_or_default())
     }
 
-    async fn effective_policies(
-        &self,
-        resources: &[Resource],
-    ) -> Result<Vec<EffectivePolicies>, PortError> {
-        let policies = self.policies.lock().unwrap();
-        let scope = Resource::parse(SCOPE).unwrap();
-        // As the port promises: nothing outside of the scope.
-        let within = |resource: &Resource| {
-            self.up(resource).filter(|up| up.contains(&scope)).unwrap_or_default()
-        };
-        let policy =
-            |node: Resource| (node.clone(), policies.get(&node).cloned().unwrap_or_default());
-        let of = |resource: &Resource| EffectivePolicies {
-            resource: resource.clone(),
-            policies: within(resource).into_iter().map(policy).collect(),
-        };
-        Ok(resources.iter().map(of).collect())
-    }
-
-    async fn projects(&self) -> Result<Vec<ProjectInfo>, PortError> {
+    async fn nodes(&self) -> Result<Vec<NodeInfo>, PortError> {
         self.n_indexed.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
-        self.index_fails.check("list projects")?;
-        let parents = self.parents.lock().unwrap();
-        let projects =
-            parents.iter().filter(|(resource, _)| matches!(resource, Resource::Project(_)));
-        let info = |(resource, parent): (&Resource, &Option<Resource>)| ProjectInfo {
-            resource: resource.clone(),
+        self.index_fails.check("list nodes")?;
+        let scope = Resource::parse(SCOPE).unwrap();
+        let is_within = |node: &Resource| self.up(node).is_some_and(|up| up.contains(&scope));
+        let parents = self.parents.lock().unwrap().clone();
+        let within = parents.into_iter().filter(|(resource, _)| is_within(resource));
+        let info = |(resource, parent): (Resource, Option<Resource>)| NodeInfo {
             display_name: format!("The {resource}"),
-            parent: parent.clone(),
+            resource,
+            parent,
         };
-        Ok(projects.map(info).collect())
+        Ok(within.map(info).collect())
+    }
+
+    fn search_policies(&self) -> BoxStream<'_, Result<Vec<(Resource, Policy)>, PortError>> {
+        self.clock.pass(self.reading_takes_s.load(Ordering::SeqCst));
+        let second = async { self.pages_fail.check("read the second page").map(|()| Vec::new()) };
+        stream::once(self.indexed_policies()).chain(stream::once(second)).boxed()
+    }
+
+    async fn policies_naming(&self, person: &Email) -> Result<Vec<(Resource, Policy)>, PortError> {
+        let named = format!("user:{person}");
+        let mut found = self.indexed_policies().await?;
+        for (_, policy) in &mut found {
+            policy.bindings.retain(|binding| binding.members.contains(&named));
+        }
+        Ok(found)
     }
 
     async fn permissions(&self, role: &Role) -> Result<Option<BTreeSet<String>>, PortError> {
@@ -153,6 +165,7 @@ impl Catalog for FakeCatalog {
 pub(super) struct FakeDirectory {
     pub(super) groups: Mutex<BTreeMap<Email, BTreeSet<Email>>>,
     pub(super) fails: Fault,
+    pub(super) members_fail: Fault,
     pub(super) panics: AtomicBool,
 }
 
@@ -172,6 +185,11 @@ impl Directory for FakeDirectory {
             .filter(|(_, members)| members.contains(person))
             .map(|(group, _)| group.clone())
             .collect())
+    }
+
+    async fn members_of(&self, group: &Email) -> Result<BTreeSet<Email>, PortError> {
+        self.members_fail.check("read the members")?;
+        Ok(self.groups.lock().unwrap().get(group).cloned().unwrap_or_default())
     }
 }
 

@@ -5,7 +5,7 @@ use curfew_core::phase::Phase;
 use curfew_core::status::{ConditionStatus, GrantStatus, OutcomeStatus};
 use serde_json::json;
 
-use super::world::{World, at, body, status};
+use super::world::{MPA, World, at, body, status};
 
 /// The tokens of a page's forms, in order.
 fn tokens(page: &str) -> Vec<String> {
@@ -248,7 +248,7 @@ async fn refusals_are_pages_where_a_person_looks() {
         hidden.text().contains("<h1>There is nothing here</h1>")
             && hidden.text().contains("NOT_FOUND")
     );
-    world.catalog.index_fails.set(true);
+    world.directory.fails.set(true);
     let down = world.page("alice", "/").await;
     assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
@@ -286,4 +286,105 @@ async fn assets_are_named_by_their_content_and_kept() {
 async fn who_may_ask_for_nothing_is_told_whom_to_ask() {
     let world = World::new().await;
     assert!(world.page("mallory", "/").await.text().contains("There is nothing you may ask for"));
+}
+
+#[tokio::test]
+async fn those_who_could_approve_are_chosen_from_a_list() {
+    let world = World::new().await;
+    world.set_policy(
+        "projects/demo-prod",
+        &[("roles/a.x", &["group:devs@example.com", "user:zoe@example.com", "domain:y.org"], MPA)],
+    );
+    let home = world.page("alice", "/?query=roles/a.x").await.text();
+    let link = home.split("<a href=\"/ask?").nth(1).unwrap().split_once('"').unwrap().0;
+    let link = format!("/ask?{}", link.replace("&#38;", "&"));
+    let page = world.page("alice", &link).await.text();
+    for there in
+        ["value=\"bob@example.com\"", "value=\"zoe@example.com\"", "Everybody else at y.org"]
+    {
+        assert!(page.contains(there), "{there}: {page}");
+    }
+    assert!(!page.contains("value=\"alice@example.com\""), "nobody approves for themselves");
+    let found = world.page("alice", &format!("{link}&query=zoe")).await.text();
+    assert!(found.contains("zoe@example.com") && !found.contains("bob@example.com"));
+    let token = &tokens(&page)[0];
+    let mut fields = ask(token, "BUG-1").to_vec();
+    fields[1].1 = "projects/demo-prod";
+    fields[2].1 = "roles/a.x";
+    fields.push(("approver", "bob@example.com"));
+    fields.push(("approvers", "zoe@example.com"));
+    world.set_role("roles/a.x", &[]);
+    let filed = world.form("alice", "/ui/requests", &fields).await;
+    assert_eq!(filed.status, StatusCode::SEE_OTHER, "{}", filed.text());
+    let location = filed.headers["location"].to_str().unwrap();
+    let request = world.get("alice", &format!("/v1{location}")).await.json();
+    assert_eq!(request["spec"]["chosenApprovers"], json!(["bob@example.com", "zoe@example.com"]));
+    let foreign = world.page("carol", &link).await;
+    assert_eq!(
+        (foreign.status, foreign.text().contains("ENTITLEMENT_UNKNOWN")),
+        (StatusCode::NOT_FOUND, true)
+    );
+    world.directory.members_fail.set(true);
+    assert_eq!(world.page("alice", &link).await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_form_can_be_checked_before_it_is_sent_and_keeps_what_was_typed() {
+    let world = World::new().await;
+    let home = world.page("alice", "/?query=demo-web").await.text();
+    let token = &tokens(&home)[0];
+    let good = world.form("alice", "/ui/requests/check", &ask(token, "BUG-77")).await;
+    assert_eq!(good.status, StatusCode::OK);
+    let page = good.text();
+    assert!(page.contains("This can be requested as it is") && page.contains("BUG-77"));
+    let token = tokens(&page)[0].clone();
+    let mut fields = ask(&token, " ").to_vec();
+    fields[4].1 = "999999s";
+    let bad = world.form("alice", "/ui/requests/check", &fields).await.text();
+    assert!(
+        bad.contains("This would be refused.") && bad.contains("the justification is accepted")
+    );
+    assert_eq!(world.store.n_requests(), 0);
+    let filed = world.form("alice", "/ui/requests", &ask(&tokens(&page)[0], "BUG-77")).await;
+    assert_eq!(filed.status, StatusCode::SEE_OTHER);
+    let foreign = world.form("bob", "/ui/requests/check", &ask(&tokens(&page)[0], "BUG-77")).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_was_approved_may_still_be_denied_from_its_page() {
+    let world = World::new().await;
+    let mut asked = body();
+    asked["resource"] = "projects/demo-prod".into();
+    asked["roles"] = json!([{"role": "roles/compute.instanceAdmin.v1"}]);
+    let id = world.post("alice", "/v1/requests", &asked).await.id();
+    let path = format!("/requests/{id}");
+    let approved = |phase| {
+        let mut approved = status(phase);
+        approved.steps_required = Some(1);
+        approved.approved_by = vec!["zoe@example.com".into()];
+        approved
+    };
+    for phase in [Phase::Scheduled, Phase::Activating, Phase::Active] {
+        world.set_status(&id, approved(phase));
+        let page = world.page("bob", &path).await.text();
+        assert!(page.contains(">Deny</a>") && page.contains("http-equiv=\"refresh\""), "{phase:?}");
+        assert!(!page.contains("<form class=\"decide\""));
+        let page = world.page("bob", &format!("{path}?end=1")).await.text();
+        assert!(page.contains(">Deny</button>") && !page.contains(">Approve</button>"));
+        assert!(!page.contains("http-equiv=\"refresh\""));
+        for other in ["alice", "olga"] {
+            let page = world.page(other, &format!("{path}?end=1")).await.text();
+            assert!(!page.contains(">Deny"), "{other}");
+        }
+    }
+    let page = world.page("bob", &format!("{path}?end=1")).await.text();
+    let digest = page.split("name=\"digest\" value=\"").nth(1).unwrap().split_once('"').unwrap().0;
+    let token = tokens(&page)[0].clone();
+    let fields = [("token", token.as_str()), ("digest", digest), ("comment", "no")];
+    let done = world.form("bob", &format!("/ui{path}/deny"), &fields).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    assert!(world.page("bob", &path).await.text().contains("denied: no"));
+    world.set_status(&id, approved(Phase::Ended));
+    assert!(!world.page("bob", &format!("{path}?end=1")).await.text().contains(">Deny"));
 }

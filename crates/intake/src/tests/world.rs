@@ -1,11 +1,14 @@
 //! One installation in memory, and a client that is signed in as whoever it says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
+use curfew_core::danger::Dangerous;
 use curfew_core::entry::Level;
 use curfew_core::id::Installation;
 use curfew_core::judge::{PeerRules, Rules};
@@ -29,7 +32,9 @@ use super::fakes::{
     Counter, FakeCatalog, FakeClock, FakeDirectory, FakeSigner, Fault, MemoryStore, SCOPE, START_S,
 };
 use super::front::{AUDIENCE, Front};
-use crate::{BaseUrl, FormKey, Intake, Metrics, Settings, Team, router};
+use crate::offers::Shelf;
+use crate::routes::routes;
+use crate::{App, BaseUrl, FormKey, Intake, ListSource, Metrics, Settings, Shared, Team};
 
 pub(super) const JIT: &str = "has({}.jitAccessConstraint)";
 pub(super) const MPA: &str = "has({}.multiPartyApprovalConstraint)";
@@ -46,6 +51,9 @@ pub(super) struct World {
     pub(super) directory: Arc<FakeDirectory>,
     pub(super) signer: Arc<FakeSigner<KeyFileSigner>>,
     pub(super) registry: Registry,
+    lists: Arc<Shelf>,
+    /// Whether policies changed since the lists were read; what reads them all the time is not started here.
+    is_stale: AtomicBool,
 }
 
 /// A reply, read to its end.
@@ -84,10 +92,17 @@ impl Reply {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same, configured otherwise.
+    pub(super) async fn with(edit: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings();
+        edit(&mut settings);
         let front = Front::start().await;
         let clock = Arc::new(FakeClock::default());
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let (catalog, directory) = (Arc::new(catalog()), Arc::new(directory()));
+        let (catalog, directory) = (Arc::new(catalog(&clock)), Arc::new(directory()));
         let (signer, verifier) = keys();
         let signer = Arc::new(FakeSigner { inner: signer, fails: Fault::default() });
         let config = IapConfig {
@@ -96,7 +111,7 @@ impl World {
             key_url: front.url.clone(),
         };
         let registry = Registry::new();
-        let app = router(Intake {
+        let app: Shared = Arc::new(App::new(Intake {
             store: store.clone(),
             catalog: catalog.clone(),
             directory: directory.clone(),
@@ -106,9 +121,11 @@ impl World {
             clock: clock.clone(),
             entropy: Arc::new(Counter::default()),
             metrics: Metrics::register(&registry).unwrap(),
-            settings: settings(),
-        });
-        Self { app, front, clock, store, catalog, directory, signer, registry }
+            settings,
+        }));
+        let lists = app.lists.clone();
+        let (app, is_stale) = (routes(app), AtomicBool::new(true));
+        Self { app, front, clock, store, catalog, directory, signer, registry, lists, is_stale }
     }
 
     pub(super) fn token(&self, name: &str) -> String {
@@ -127,6 +144,9 @@ impl World {
             Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if self.is_stale.swap(false, Ordering::SeqCst) {
+            self.refresh().await;
         }
         let response = self.app.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -189,9 +209,39 @@ impl World {
         reply.id()
     }
 
+    /// Reads everything once, as it is done all the time; how long to rest after it.
+    pub(super) async fn refresh(&self) -> Duration {
+        self.is_stale.store(false, Ordering::SeqCst);
+        self.lists.refresh(&mut 0).await
+    }
+
+    /// From now on lists are read only when a test says so.
+    pub(super) fn holds_still(&self) {
+        self.is_stale.store(false, Ordering::SeqCst);
+    }
+
     pub(super) fn set_policy(&self, node: &str, bindings: &[(&str, &[&str], &str)]) {
         let policy = policy(bindings);
         self.catalog.policies.lock().unwrap().insert(Resource::parse(node).unwrap(), policy);
+        self.is_stale.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_role(&self, role: &str, permissions: &[&str]) {
+        let permissions = permissions.iter().map(ToString::to_string).collect();
+        self.catalog.roles.lock().unwrap().insert(Role::parse(role).unwrap(), permissions);
+        self.is_stale.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn lists(&self) -> &Shelf {
+        &self.lists
+    }
+
+    /// The value of a metric as it is scraped; its name may bear one label.
+    pub(super) fn metric(&self, name: &str) -> String {
+        let text =
+            prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
     }
 
     pub(super) fn set_status(&self, id: &str, status: Status) {
@@ -243,8 +293,8 @@ fn policy(bindings: &[(&str, &[&str], &str)]) -> Policy {
     Policy { version: 3, bindings: bindings.iter().map(binding).collect(), ..Policy::default() }
 }
 
-fn catalog() -> FakeCatalog {
-    let catalog = FakeCatalog::default();
+fn catalog(clock: &Arc<FakeClock>) -> FakeCatalog {
+    let catalog = FakeCatalog { clock: clock.clone(), ..FakeCatalog::default() };
     for (node, parent) in [
         ("organizations/1", None),
         ("folders/2", Some("organizations/1")),
@@ -309,6 +359,7 @@ fn keys() -> (KeyFileSigner, EnvelopeVerifier) {
     let public_key = PublicKey::from_spki_pem(&generate_key_file(&file).unwrap()).unwrap();
     let config = KeyConfig {
         id: "intake-1".into(),
+        owner: "intake".into(),
         public_key,
         level: Level::Session,
         verbs: Verb::ALL.into(),
@@ -330,12 +381,16 @@ fn settings() -> Settings {
             duration_max: TimeDelta::hours(2),
             peers: PeerRules::default(),
             roles_max: 3,
+            dangerous: Dangerous::Warn,
+            from: Vec::new(),
         },
         operators: Team::parse(["group:platform@example.com"]).unwrap(),
         auditors: Team::parse(["group:security@example.com"]).unwrap(),
         base_url: BaseUrl::parse("https://access.example.com").unwrap(),
         default_duration: TimeDelta::hours(1),
         justification_hint: "Bug or case number".into(),
+        justification_pattern: None,
+        lists_from: ListSource::default(),
         form_key: FormKey::new([Counter::default().bits(), [9; 16]].concat().try_into().unwrap()),
     }
 }

@@ -1,7 +1,9 @@
 //! Pages: rendered here, escaped by their templates, without scripts.
 
+pub(crate) mod ask;
 pub(crate) mod assets;
 pub(crate) mod forms;
+pub(crate) mod home;
 pub(crate) mod pages;
 mod show;
 
@@ -88,4 +90,15 @@ fn render(page: &impl Template) -> Response {
             .into_response()
         }
     }
+}
+
+/// Everything but unreserved characters (RFC 3986 §2.3) as `%XX`.
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }

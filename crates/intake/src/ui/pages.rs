@@ -8,21 +8,16 @@ use chrono::{DateTime, Utc};
 use curfew_core::phase::Phase;
 use curfew_core::principal::Email;
 
-use super::forms::{AskForm, DecisionForm, EndForm, decision_form, ending_forms};
+use super::forms::{DecisionForm, EndForm, decision_form, ending_forms};
 use super::show::{self, PhaseBadge};
-use super::{Frame, render};
-use crate::api::lists::{self, Filter, OfferKey};
+use super::{Frame, percent_encoded, render};
 use crate::api::requests::{inbox, newest};
 use crate::auth::Caller;
 use crate::errors::Refusal;
-use crate::offers::Offer;
 use crate::params::Params;
 use crate::timeline::{self, Happened};
 use crate::view::{self, Seen};
-use crate::{App, Shared, standing};
-
-/// How many requests the start page shows.
-const RECENT: usize = 8;
+use crate::{Shared, standing};
 
 /// Reload soon while something is about to happen, seconds.
 const REFRESH_SOON_S: u32 = 3;
@@ -30,98 +25,15 @@ const REFRESH_SOON_S: u32 = 3;
 /// Reload now and then while access lasts, seconds.
 const REFRESH_LATER_S: u32 = 20;
 
-#[derive(Template)]
-#[template(path = "home.html")]
-struct Home {
-    frame: Frame,
-    query: String,
-    projects: Vec<Project>,
-    rows: Vec<Row>,
-    next: Option<String>,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) roles: String,
+    pub(super) resource: String,
+    pub(super) when: String,
+    pub(super) phase: PhaseBadge,
 }
 
-struct Project {
-    key: String,
-    display_name: String,
-    resource: String,
-    offers: Vec<Offered>,
-}
-
-struct Offered {
-    role: String,
-    condition: String,
-    active: Option<String>,
-    is_open: bool,
-    form: AskForm,
-}
-
-struct Row {
-    id: String,
-    roles: String,
-    resource: String,
-    when: String,
-    phase: PhaseBadge,
-}
-
-/// `GET /`
-pub(crate) async fn home(
-    State(app): State<Shared>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Response, Refusal> {
-    let params = Params::read(&uri, &["query", "pageToken"])?;
-    let query = params.get("query").unwrap_or_default().to_owned();
-    let filter = Filter { query: params.get("query").map(str::to_lowercase), ..Filter::default() };
-    let index = app.index.index().await?;
-    let groups = lists::groups(&app, &caller).await?;
-    let (offers, next) = params.page(filter.of(&index, &caller, &groups))?;
-    let active = lists::active_requests(&app, &caller).await?;
-    let (mut seen, _) = newest(&app, &caller, &Params::none()).await?;
-    seen.truncate(RECENT);
-    Ok(render(&Home {
-        frame: Frame::new("Ask for access", "home", Some(&caller)),
-        projects: projects(&app, &caller, &offers, &active),
-        rows: rows(&seen, app.now()),
-        next: next.map(|token| format!("/?query={}&pageToken={token}", percent_encoded(&query))),
-        query,
-    }))
-}
-
-/// Offers come sorted by project.
-fn projects(
-    app: &App,
-    caller: &Caller,
-    offers: &[Offer<'_>],
-    active: &std::collections::BTreeMap<OfferKey, String>,
-) -> Vec<Project> {
-    let is_only = offers.len() == 1;
-    let of_one = offers.chunk_by(|a, b| a.project.resource == b.project.resource).enumerate();
-    let project = |(n, offers): (usize, &[Offer<'_>])| {
-        let project = offers.first()?.project;
-        let offered = offers.iter().enumerate().map(|(m, offer)| Offered {
-            role: offer.binding.role.to_string(),
-            condition: offer.condition.to_owned(),
-            active: active.get(&lists::key(offer)).cloned(),
-            is_open: is_only,
-            form: AskForm::new(app, caller, format!("offer-{n}-{m}"), offer),
-        });
-        let resource = project.resource.to_string();
-        let display_name = if project.display_name.is_empty() {
-            resource.clone()
-        } else {
-            project.display_name.clone()
-        };
-        Some(Project {
-            key: format!("project-{n}"),
-            display_name,
-            resource,
-            offers: offered.collect(),
-        })
-    };
-    of_one.filter_map(project).collect()
-}
-
-fn rows(seen: &[Seen], now: DateTime<Utc>) -> Vec<Row> {
+pub(super) fn rows(seen: &[Seen], now: DateTime<Utc>) -> Vec<Row> {
     let row = |seen: &Seen| Row {
         id: seen.id().to_string(),
         roles: roles(seen),
@@ -199,6 +111,8 @@ struct RequestPage {
     /// Percent of the access that is over.
     progress: Option<i64>,
     decision: Option<DecisionForm>,
+    /// Whether the page holds the forms that end the access.
+    is_ending: bool,
     ending: Vec<EndForm>,
     end_link: Option<&'static str>,
     conditions: Vec<Note>,
@@ -243,13 +157,17 @@ pub(crate) async fn request(
         Vec::new()
     };
     let is_ending = params.get("end").is_some();
-    let end_link = forms.first().filter(|_| !is_ending).map(|form| form.button);
     let mut frame = Frame::new(roles(&seen), "", Some(&caller));
     // An outage takes away the form that gives access, not the page with those that end it.
     let (decision, open_question) = match decision_form(&app, &caller, &seen).await {
         Ok(form) => (form, None),
         Err(refusal) => (None, Some(refusal.message)),
     };
+    // Saying no to what was approved already is one of the ways to end it.
+    let is_waited_for = decision.as_ref().is_some_and(|form| form.approve_token.is_some());
+    let end_link = forms.first().map(|form| form.button);
+    let end_link = end_link.or(decision.as_ref().filter(|_| !is_waited_for).map(|_| "Deny"));
+    let decision = decision.filter(|_| is_waited_for || is_ending);
     // Nothing reloads under what somebody writes.
     frame.refresh_s = refresh(seen.phase(now)).filter(|_| !is_ending && decision.is_none());
     let (headline, explanation) = headline(&seen, now);
@@ -263,8 +181,9 @@ pub(crate) async fn request(
         explanation,
         progress: progress(&seen, now),
         decision,
+        is_ending,
         ending: if is_ending { forms } else { Vec::new() },
-        end_link,
+        end_link: end_link.filter(|_| !is_ending),
         conditions: conditions(&seen, open_question),
         details: details(&seen, now),
         events: timeline::timeline(&seen)
@@ -418,15 +337,4 @@ fn event(happened: Happened, now: DateTime<Utc>) -> EventLine {
         by,
         message,
     }
-}
-
-/// Everything but unreserved characters (RFC 3986 §2.3) as `%XX`.
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }

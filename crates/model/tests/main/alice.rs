@@ -1,6 +1,6 @@
 //! The model's one request as the core sees it: Alice asks at 10:00:00 for one role for ten minutes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -87,6 +87,8 @@ pub(crate) fn world(document: Document, sight: Sight) -> World {
         bindings: sight
             .seen
             .map_or(Observed::Unknown(Unanswered::NotAsked), |held| Observed::Known(seen(held))),
+        room: Observed::Known(None),
+        strays: Observed::Known(BTreeSet::new()),
         answered: sight.answered.zip(sight.seen).map(answered),
         refused: sight.gives_up.then(|| "400".into()),
     }

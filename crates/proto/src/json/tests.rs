@@ -34,8 +34,6 @@ fn an_error_names_its_field_and_what_is_wrong() {
     for (body, field, message) in [
         (r#"{"resource": 1}"#, "resource", "must be a string"),
         (r#"{"resource": ["a"]}"#, "resource", "must be a string"),
-        (r#"{"resource": null}"#, "resource", "must be a string"),
-        (r#"{"roles": null}"#, "roles", "must be a list"),
         (r#"{"roles": {}}"#, "roles", "must be a list"),
         (r#"{"roles": [null]}"#, "roles[0]", "must be an object"),
         (r#"{"roles": [{}, {"role": false}]}"#, "roles[1].role", "must be a string"),
@@ -52,7 +50,10 @@ fn an_error_names_its_field_and_what_is_wrong() {
         (r#"{"resource_names": []}"#, "resource_names", "is not a known field"),
         (r#"{"Resource": "a"}"#, "Resource", "is not a known field"),
         (r#"{"roles": [{"role": "a", "x.y": 1}]}"#, "roles[0].x.y", "is not a known field"),
-        (r#"{"": 1}"#, "", "is not a known field"),
+        (r#"{"": 1}"#, "\"\"", "is not a known field"),
+        (r#"{"": 1, "": 2}"#, "\"\"", "occurs twice"),
+        (r#"{"roles": [{"": 1}]}"#, "roles[0].\"\"", "is not a known field"),
+        (r#"{"unknown": null}"#, "unknown", "is not a known field"),
         (r#"{"resource": "a", "resource": "a"}"#, "resource", "occurs twice"),
         (r#"{"roles": [{"role": "a", "role": "b"}]}"#, "roles[0].role", "occurs twice"),
         (r#"{"resource": NaN}"#, "resource", "expected value"),
@@ -71,6 +72,19 @@ fn an_error_names_its_field_and_what_is_wrong() {
         assert_eq!(error.field, field, "{body} {error}");
         assert!(error.message.contains(message), "{body} {error}");
     }
+}
+
+#[test]
+fn null_says_of_every_field_that_it_is_left_out() {
+    let names = v1::CreateRequestBody::default().descriptor();
+    let nulls: Vec<String> =
+        names.fields().map(|field| format!("{:?}: null", field.json_name())).collect();
+    assert_eq!(nulls.len(), 10);
+    let body = format!("{{{}}}", nulls.join(", "));
+    let read: v1::CreateRequestBody = from_json(body.as_bytes()).unwrap();
+    assert_eq!(read, v1::CreateRequestBody::default());
+    let read: v1::RoleBody = from_json(br#"{"role": null, "resourceCondition": null}"#).unwrap();
+    assert_eq!(read, v1::RoleBody::default());
 }
 
 #[test]

@@ -1,34 +1,27 @@
 //! The configuration once every value has been parsed into a type that cannot be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use curfew_controller::Operators;
-use curfew_core::entry::Level;
 use curfew_core::id::Installation;
-use curfew_core::judge::{PeerRules, Rules};
+use curfew_core::judge::Rules;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
-use curfew_core::role::Role;
-use curfew_intake::BaseUrl;
+use curfew_gcp::Timeouts;
+use curfew_intake::{BaseUrl, JustificationPattern, ListSource};
 use curfew_trust::{IapConfig, KeyConfig, KeySet, PublicKey, Verb};
 
-use super::file::{ConfigFile, EligibleSection, EndpointsSection, KeySection, StoreSection};
-use super::{ConfigError, FILE_BYTES_MAX, STORE_TOKEN};
+use super::file::{ConfigFile, EndpointsSection, GoogleSection, KeySection, StoreSection};
+use super::{ConfigError, FILE_BYTES_MAX, STORE_TOKEN, eligible};
 
-/// Google's maximum for roles in one JIT Access request, and ours.
-const ROLES_MAX: u32 = 10;
-
-/// The longest access that may be configured: beyond a day, access is no longer just in time.
-const DURATION_LIMIT: TimeDelta = TimeDelta::hours(24);
-
-/// The longest time for an approval: what nobody has decided within a week is asked anew.
-const APPROVAL_TIMEOUT_LIMIT: TimeDelta = TimeDelta::days(7);
-
-/// The most approvers that a requester may choose: every one is named in the signed request.
-const APPROVERS_LIMIT: usize = 50;
+/// How long Google may be waited for: shorter gives up calls that would be answered, longer holds up everything behind
+/// one that is lost.
+const GOOGLE_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(5);
 
 /// What clients of Google's emulator show by themselves, and what it asks for.
 const EMULATOR_TOKEN: &str = "owner";
@@ -58,14 +51,26 @@ pub struct Config {
     pub keys: KeySet,
     /// The controller's key file.
     pub facts_key: Option<PathBuf>,
+    /// The key file of intake's forms, if it is not derived from the signing key.
+    pub form_key: Option<PathBuf>,
     /// What forms offer first.
     pub default_duration: TimeDelta,
+    /// What a whole justification must match.
+    pub justification_pattern: Option<JustificationPattern>,
     /// The hint beside the justification.
     pub justification_hint: String,
+    /// What lists are made from.
+    pub lists_from: ListSource,
+    /// Limits the projects that are listed.
+    pub projects_query: Option<String>,
+    /// How long Google is waited for.
+    pub timeouts: Timeouts,
     /// Where Google's APIs and tokens are.
     pub identity: Identity,
     /// Whether intake and controller may share a process although the scope is more than a project.
     pub accept_single_process: bool,
+    /// What became of variables of other names, one line each.
+    pub notes: Vec<String>,
     /// The file as it was read, overrides applied.
     pub file: ConfigFile,
 }
@@ -121,6 +126,7 @@ pub struct Identity {
 
 pub(super) fn check(
     file: ConfigFile,
+    notes: Vec<String>,
     folder: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
@@ -130,7 +136,7 @@ pub(super) fn check(
         .iter()
         .enumerate()
         .map(|(n, name)| parse(format!("protected[{n}]"), name, Resource::parse));
-    let eligible = check_eligible(&file.eligible)?;
+    let eligible = eligible::check(&file.eligible)?;
     let signing = file
         .signing
         .as_ref()
@@ -143,11 +149,17 @@ pub(super) fn check(
             duration_max: eligible.max,
             roles_max: eligible.roles_max,
             peers: eligible.peers,
+            dangerous: eligible.dangerous,
+            from: eligible.from,
         },
         base_url: BaseUrl::parse(&file.base_url)
             .map_err(|error| ConfigError::at("baseUrl", error.to_string()))?,
         listen: Listen {
-            app: address("listen.app", file.listen.app.as_deref(), default_app(environment)?)?,
+            app: address(
+                "listen.app",
+                file.listen.app.as_deref(),
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            )?,
             ops: address(
                 "listen.ops",
                 file.listen.ops.as_deref(),
@@ -161,121 +173,29 @@ pub(super) fn check(
         signing,
         keys: check_keys(&file.keys, folder)?,
         facts_key: file.facts_key.as_ref().map(|key| folder.join(&key.file)),
+        form_key: file.form_key.as_ref().map(|key| folder.join(&key.file)),
         default_duration: eligible.default,
-        justification_hint: file
-            .eligible
-            .justification_hint
-            .clone()
-            .unwrap_or_else(|| "Bug or case number".into()),
+        justification_pattern: eligible.justification_pattern,
+        justification_hint: eligible.justification_hint,
+        lists_from: eligible.lists_from,
+        projects_query: file.eligible.projects_query.clone(),
+        timeouts: timeouts(&file.google)?,
         identity: Identity {
             cloud: file.endpoints.cloud.clone(),
             metadata: file.endpoints.metadata.clone(),
         },
         accept_single_process: file.accept_single_process,
+        notes,
         file,
     })
 }
 
-fn parse<T, E: std::fmt::Display>(
+pub(super) fn parse<T, E: std::fmt::Display>(
     setting: impl Into<String>,
     text: &str,
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Result<T, ConfigError> {
     read(text).map_err(|error| ConfigError::at(setting, format!("{text:?} {error}")))
-}
-
-struct Eligible {
-    max: TimeDelta,
-    default: TimeDelta,
-    roles_max: usize,
-    peers: PeerRules,
-}
-
-fn check_eligible(section: &EligibleSection) -> Result<Eligible, ConfigError> {
-    let duration = |name: &str, text: &Option<String>, default| match text {
-        Some(text) => parse(format!("eligible.{name}"), text, curfew_proto::parse_duration),
-        None => Ok(default),
-    };
-    let max = duration("maxDuration", &section.max_duration, TimeDelta::hours(2))?;
-    let default =
-        duration("defaultDuration", &section.default_duration, TimeDelta::minutes(30).min(max))?;
-    if !(curfew_core::spec::DURATION_MIN..=DURATION_LIMIT).contains(&max) {
-        return Err(ConfigError::at("eligible.maxDuration", "must be at least 1m and at most 24h"));
-    }
-    if !(curfew_core::spec::DURATION_MIN..=max).contains(&default) {
-        return Err(ConfigError::at(
-            "eligible.defaultDuration",
-            "must be at least 1m and at most eligible.maxDuration",
-        ));
-    }
-    let roles_max = section.max_roles.unwrap_or(ROLES_MAX);
-    if !(1..=ROLES_MAX).contains(&roles_max) {
-        return Err(ConfigError::at("eligible.maxRoles", format!("must be 1 to {ROLES_MAX}")));
-    }
-    Ok(Eligible {
-        max,
-        default,
-        roles_max: usize::try_from(roles_max).unwrap_or(1),
-        peers: check_peers(section)?,
-    })
-}
-
-fn level(text: &str) -> Result<Level, &'static str> {
-    match text {
-        "SESSION" => Ok(Level::Session),
-        "WRITER" => Ok(Level::Writer),
-        _ => Err("must be SESSION or WRITER"),
-    }
-}
-
-fn check_peers(section: &EligibleSection) -> Result<PeerRules, ConfigError> {
-    let usual = PeerRules::default();
-    let decide_within = match &section.approval_timeout {
-        Some(text) => parse("eligible.approvalTimeout", text, curfew_proto::parse_duration)?,
-        None => usual.decide_within,
-    };
-    if !(TimeDelta::minutes(1)..=APPROVAL_TIMEOUT_LIMIT).contains(&decide_within) {
-        let message = "must be at least 1m and at most 168h";
-        return Err(ConfigError::at("eligible.approvalTimeout", message));
-    }
-    let count = |number: Option<u32>, usual| number.map_or(Ok(usual), usize::try_from);
-    let (chosen_min, chosen_max) = (
-        count(section.min_approvers, usual.chosen_min),
-        count(section.max_approvers, usual.chosen_max),
-    );
-    let (Ok(chosen_min), Ok(chosen_max)) = (chosen_min, chosen_max) else {
-        return Err(ConfigError::at("eligible.maxApprovers", "is too large"));
-    };
-    if chosen_min == 0 || chosen_min > chosen_max || chosen_max > APPROVERS_LIMIT {
-        let message =
-            format!("must be 1 to eligible.maxApprovers, which must be at most {APPROVERS_LIMIT}");
-        return Err(ConfigError::at("eligible.minApprovers", message));
-    }
-    let evidence = match &section.evidence {
-        Some(levels) => levels
-            .iter()
-            .enumerate()
-            .map(|(n, text)| parse(format!("eligible.evidence[{n}]"), text, level))
-            .collect::<Result<_, _>>()?,
-        None => usual.evidence,
-    };
-    let always_for = section
-        .approval_floor
-        .iter()
-        .enumerate()
-        .map(|(n, text)| parse(format!("eligible.approvalFloor[{n}]"), text, Role::parse))
-        .collect::<Result<_, _>>()?;
-    Ok(PeerRules { decide_within, chosen_min, chosen_max, evidence, always_for })
-}
-
-fn default_app(environment: &BTreeMap<String, String>) -> Result<SocketAddr, ConfigError> {
-    match environment.get("PORT") {
-        Some(port) => {
-            let port = parse("PORT", port, |text: &str| text.parse::<u16>())?;
-            Ok(SocketAddr::from((IpAddr::from(Ipv4Addr::UNSPECIFIED), port)))
-        }
-        None => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
-    }
 }
 
 fn address(
@@ -374,7 +294,7 @@ fn check_keys(sections: &[KeySection], folder: &Path) -> Result<KeySet, ConfigEr
 
 fn check_key(n: usize, section: &KeySection, folder: &Path) -> Result<KeyConfig, ConfigError> {
     let at = |name: &str| format!("keys[{n}].{name}");
-    let level = parse(at("level"), &section.level, level)?;
+    let level = parse(at("level"), &section.level, eligible::level)?;
     let verb = |text: &String| {
         Verb::parse(text).ok_or_else(|| {
             ConfigError::at(
@@ -383,12 +303,11 @@ fn check_key(n: usize, section: &KeySection, folder: &Path) -> Result<KeyConfig,
             )
         })
     };
-    let path = folder.join(&section.public_key);
     Ok(KeyConfig {
         id: section.id.clone(),
-        public_key: read_public_key(&path).map_err(|why| {
-            ConfigError::at(at("publicKey"), format!("{}: {why}", path.display()))
-        })?,
+        owner: section.owner.clone().unwrap_or_else(|| section.id.clone()),
+        public_key: public_key(&section.public_key, folder)
+            .map_err(|why| ConfigError::at(at("publicKey"), why))?,
         level,
         verbs: section.verbs.iter().map(verb).collect::<Result<BTreeSet<_>, _>>()?,
         from: instant(&at("from"), &section.from)?,
@@ -401,6 +320,15 @@ fn check_key(n: usize, section: &KeySection, folder: &Path) -> Result<KeyConfig,
     })
 }
 
+/// The key itself, or the file that holds it.
+fn public_key(text: &str, folder: &Path) -> Result<PublicKey, String> {
+    if text.trim_start().starts_with("-----BEGIN") {
+        return PublicKey::from_spki_pem(text).map_err(|error| error.to_string());
+    }
+    let path = folder.join(text);
+    read_public_key(&path).map_err(|why| format!("{}: {why}", path.display()))
+}
+
 fn read_public_key(path: &Path) -> Result<PublicKey, String> {
     let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > FILE_BYTES_MAX {
@@ -408,6 +336,22 @@ fn read_public_key(path: &Path) -> Result<PublicKey, String> {
     }
     let pem = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     PublicKey::from_spki_pem(&pem).map_err(|error| error.to_string())
+}
+
+fn timeouts(section: &GoogleSection) -> Result<Timeouts, ConfigError> {
+    let usual = Timeouts::default();
+    let read = |name: &str, text: &Option<String>, usual| {
+        let Some(text) = text else { return Ok(usual) };
+        let setting = format!("google.{name}");
+        let time = parse(&setting, text, curfew_proto::parse_duration)?.to_std();
+        time.ok().filter(|time| GOOGLE_TIMEOUTS.contains(time)).ok_or_else(|| {
+            ConfigError::at(setting, format!("{text:?} must be at least 1s and at most 5m"))
+        })
+    };
+    let connect = read("connectTimeout", &section.connect_timeout, usual.connect)?;
+    let answer = read("readTimeout", &section.read_timeout, usual.read)?;
+    let write = read("writeTimeout", &section.write_timeout, usual.write.max(answer))?;
+    Ok(Timeouts { connect, read: answer, write })
 }
 
 /// A date (its first instant) or an instant of RFC 3339, in UTC.

@@ -16,6 +16,7 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) listen: ListenSection,
     pub(super) store: StoreSection,
+    #[serde(default)]
     pub(super) iap: IapSection,
     #[serde(default)]
     pub(super) operators: Vec<String>,
@@ -25,8 +26,11 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) keys: Vec<KeySection>,
     pub(super) facts_key: Option<FactsKeySection>,
+    pub(super) form_key: Option<FormKeySection>,
     #[serde(default)]
     pub(super) eligible: EligibleSection,
+    #[serde(default)]
+    pub(super) google: GoogleSection,
     #[serde(default)]
     pub(super) endpoints: EndpointsSection,
 }
@@ -47,9 +51,10 @@ pub(super) struct StoreSection {
     pub(super) database: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct IapSection {
+    #[serde(default)]
     pub(super) audience: String,
     #[serde(default)]
     pub(super) hosted_domains: Vec<String>,
@@ -66,6 +71,7 @@ pub(super) struct SigningSection {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct KeySection {
     pub(super) id: String,
+    pub(super) owner: Option<String>,
     pub(super) public_key: String,
     pub(super) level: String,
     pub(super) verbs: Vec<String>,
@@ -80,9 +86,27 @@ pub(super) struct FactsKeySection {
     pub(super) file: String,
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct FormKeySection {
+    pub(super) file: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are named as in the file")]
+pub(super) struct GoogleSection {
+    pub(super) connect_timeout: Option<String>,
+    pub(super) read_timeout: Option<String>,
+    pub(super) write_timeout: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EligibleSection {
+    pub(super) catalog: Option<String>,
+    pub(super) customer_id: Option<String>,
+    pub(super) projects_query: Option<String>,
     pub(super) max_duration: Option<String>,
     pub(super) default_duration: Option<String>,
     pub(super) max_roles: Option<u32>,
@@ -92,6 +116,10 @@ pub(super) struct EligibleSection {
     pub(super) evidence: Option<Vec<String>>,
     #[serde(default)]
     pub(super) approval_floor: Vec<String>,
+    pub(super) dangerous: Option<String>,
+    #[serde(default)]
+    pub(super) from: Vec<String>,
+    pub(super) justification_pattern: Option<String>,
     pub(super) justification_hint: Option<String>,
 }
 

@@ -1,16 +1,22 @@
 //! The configuration: one YAML file with overrides from the environment, checked before anything starts.
 
 mod checked;
+mod eligible;
 mod file;
+mod jit_access;
 mod overrides;
+mod platform;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use overrides::Origins;
+
 pub use checked::{Config, Identity, KeyFile, Listen, Store, StoreKind};
 pub use file::ConfigFile;
+pub use platform::Platform;
 
 /// Every setting with its meaning; also what overrides and suggestions know of.
 pub const REFERENCE: &str = include_str!("reference.yaml");
@@ -52,12 +58,21 @@ impl ConfigError {
 
 /// Reads and checks a configuration. `environment` is what the process was started with.
 pub fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+    load_on(path, environment, &Platform::unknown())
+}
+
+/// The same on a platform that tells what the configuration may leave out.
+pub fn load_on(
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    platform: &Platform,
+) -> Result<Config, ConfigError> {
     let read = |source| ConfigError::Read { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
         return Err(ConfigError::at("configuration", "the file is larger than 256 KiB"));
     }
     let text = std::fs::read_to_string(path).map_err(read)?;
-    parse(&text, path.parent().unwrap_or(Path::new(".")), environment)
+    parse(&text, path.parent().unwrap_or(Path::new(".")), environment, platform)
 }
 
 /// Checks the text of a configuration; relative paths in it are below `folder`.
@@ -65,7 +80,9 @@ pub fn parse(
     text: &str,
     folder: &Path,
     environment: &BTreeMap<String, String>,
+    platform: &Platform,
 ) -> Result<Config, ConfigError> {
-    let file = overrides::read(text, environment)?;
-    checked::check(file, folder, environment)
+    let (file, notes, origins) = overrides::read(text, environment, platform)?;
+    let checked = checked::check(file, notes, folder, environment);
+    checked.map_err(|error| origins.blame(error))
 }

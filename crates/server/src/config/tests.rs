@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use curfew_core::danger::Dangerous;
+use curfew_core::resource::Resource;
+use curfew_intake::ListSource;
 use tempfile::TempDir;
 
-use super::{Config, StoreKind, parse};
+use super::{Config, Platform, StoreKind, parse};
 
-const PLAIN: &str = "
+pub(super) const PLAIN: &str = "
 installation: prod
 scope: projects/access-web
 baseUrl: https://access.example.com
@@ -19,10 +22,10 @@ keys: [{id: intake-1, publicKey: ./intake.pub, level: SESSION, verbs: [REQUEST, 
 factsKey: {file: ./facts.key}
 ";
 
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [private, public] = ["intake.key", "intake.pub"].map(|name| folder.path().join(name));
         crate::keys::make_signing_key(&private, &public).unwrap();
@@ -33,10 +36,10 @@ impl Folder {
         self.0.path()
     }
 
-    fn read(&self, text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    pub(super) fn read(&self, text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let environment =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        parse(text, self.path(), &environment.collect::<BTreeMap<_, _>>())
+        parse(text, self.path(), &environment.collect::<BTreeMap<_, _>>(), &Platform::known())
             .map_err(|error| error.to_string())
     }
 }
@@ -75,6 +78,22 @@ fn every_wrong_value_is_refused_by_the_name_of_its_setting() {
         ("until: 2036-01-01T12:00:00Z", "until: 2025-01-01", "keys"),
         ("publicKey: ./intake.pub", "publicKey: ./nothing.pub", "keys[0].publicKey"),
         ("factsKey:", "eligible: {maxDuration: 25h}\nfactsKey:", "eligible.maxDuration"),
+        ("factsKey:", "eligible: {catalog: Everything}\nfactsKey:", "eligible.catalog"),
+        ("factsKey:", "eligible: {customerId: x}\nfactsKey:", "eligible.customerId"),
+        ("factsKey:", "eligible: {dangerous: allow}\nfactsKey:", "eligible.dangerous"),
+        ("factsKey:", "eligible: {from: [folders/7, nowhere]}\nfactsKey:", "eligible.from[1]"),
+        (
+            "factsKey:",
+            "eligible: {justificationPattern: '('}\nfactsKey:",
+            "eligible.justificationPattern",
+        ),
+        ("factsKey:", "eligible: {approvalTimeout: 169h}\nfactsKey:", "eligible.approvalTimeout"),
+        ("factsKey:", "eligible: {minApprovers: 0}\nfactsKey:", "eligible.minApprovers"),
+        ("factsKey:", "eligible: {minApprovers: 11}\nfactsKey:", "eligible.minApprovers"),
+        ("factsKey:", "eligible: {maxApprovers: 51}\nfactsKey:", "eligible.maxApprovers"),
+        ("factsKey:", "google: {connectTimeout: 0s}\nfactsKey:", "google.connectTimeout"),
+        ("factsKey:", "google: {readTimeout: 10}\nfactsKey:", "google.readTimeout"),
+        ("factsKey:", "google: {writeTimeout: 6m}\nfactsKey:", "google.writeTimeout"),
         ("factsKey:", "eligible: {maxRoles: 11}\nfactsKey:", "eligible.maxRoles"),
         ("factsKey:", "eligible: {defaultDuration: 3h}\nfactsKey:", "eligible.defaultDuration"),
         ("factsKey:", "listen: {app: everywhere}\nfactsKey:", "listen.app"),
@@ -84,6 +103,40 @@ fn every_wrong_value_is_refused_by_the_name_of_its_setting() {
         let error = folder.read(&text, &[]).unwrap_err();
         assert!(error.starts_with(&format!("{setting}: ")), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn every_setting_reaches_what_it_is_for() {
+    let folder = Folder::new();
+    let more = "eligible: {catalog: PolicyAnalyzer, projectsQuery: 'labels.a:b', dangerous: refuse, from: [folders/7],
+    justificationPattern: 'BUG-[0-9]+', justificationHint: a bug, minApprovers: 2, maxApprovers: 3, approvalTimeout: 45m}
+google: {connectTimeout: 3s, readTimeout: 40s}
+formKey: {file: ./form.key}
+";
+    let config = folder.read(&format!("{PLAIN}{more}"), &[]).unwrap();
+    assert_eq!(config.lists_from, ListSource::PolicyAnalyzer);
+    assert_eq!(config.projects_query.as_deref(), Some("labels.a:b"));
+    assert_eq!(config.rules.dangerous, Dangerous::Refuse);
+    assert_eq!(config.rules.from, [Resource::parse("folders/7").unwrap()]);
+    assert_eq!(config.justification_pattern.unwrap().to_string(), "BUG-[0-9]+");
+    assert_eq!(config.justification_hint, "a bug");
+    assert_eq!((config.rules.peers.chosen_min, config.rules.peers.chosen_max), (2, 3));
+    assert_eq!(config.rules.peers.decide_within, chrono::TimeDelta::minutes(45));
+    let seconds = [config.timeouts.connect, config.timeouts.read, config.timeouts.write];
+    assert_eq!(seconds.map(|time| time.as_secs()), [3, 40, 40]);
+    assert_eq!(config.form_key, Some(folder.path().join("form.key")));
+}
+
+#[test]
+fn a_public_key_may_stand_in_the_configuration_itself() {
+    let folder = Folder::new();
+    let pem = std::fs::read_to_string(folder.path().join("intake.pub")).unwrap();
+    let inline = PLAIN.replace("./intake.pub", &format!("{pem:?}"));
+    let key =
+        |text: &str| folder.read(text, &[]).map(|config| config.keys.get("intake-1").cloned());
+    assert_eq!(key(&inline).unwrap().unwrap().public_key, key(PLAIN).unwrap().unwrap().public_key);
+    let broken = inline.replace("-----END", "-----DNE");
+    assert!(key(&broken).unwrap_err().starts_with("keys[0].publicKey: "));
 }
 
 #[test]

@@ -1,32 +1,33 @@
 //! What may be recorded, and when.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use curfew_core::fact::{Ending, Fact, Grant, Outcome, OutcomeReason};
+use curfew_core::fact::{Counted, Ending, Fact, Grant, Outcome, OutcomeReason};
 use curfew_core::id::RequestId;
 use curfew_core::principal::Email;
 use curfew_core::request::Recorded;
-use curfew_core::spec::Spec;
-use curfew_ports::{StoredFact, StoredRequest, Verifier as _};
+use curfew_core::spec::{DURATION_MIN, Spec};
+use curfew_ports::{StoredFact, StoredRequest};
 
+use super::approvals::decide_within;
+use super::chain::is_unbroken;
 use super::model::{Life, Mark, Over, force_of};
 use super::{Invariant, Oracle, Question};
 use crate::cloud::Cloud;
-use crate::scene::{group, org};
+use crate::scene::{DURATION_MAX, SELF_ACTIVATION, group, needs_approval, org};
 use crate::trace::Who;
 
-/// How long before a grant its requester may have stopped being eligible: answers are shared for five seconds, and
-/// calls take their time, up to the eight seconds of the slowest.
-const JUDGED_WITHIN: TimeDelta = TimeDelta::seconds(30);
+/// How old an answer of the cloud may be that a grant rests on: five seconds, and the moments that the calls take
+/// which come after it. What a fault adds to those is known by itself.
+const JUDGED_WITHIN: TimeDelta = TimeDelta::milliseconds(5_250);
 
 /// Until so long after the end a read proves nothing.
 const AFTER_EXPIRY: TimeDelta = TimeDelta::seconds(5);
 
-/// How long after its creation a request may be approved, and after its approval or start granted, and after its
-/// grant be waited for.
-const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// How long after its approval or start a request may be granted, and after its grant be waited for.
+pub(super) const WINDOW: TimeDelta = TimeDelta::minutes(15);
 
 /// How far the controller's clock may be from the world's.
-const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+pub(super) const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
 
 /// A commit of facts that took effect.
 pub struct Commit<'a> {
@@ -39,7 +40,7 @@ pub struct Commit<'a> {
 }
 
 /// What is wrong with one fact.
-type Wrong = Vec<(Invariant, &'static str)>;
+pub(super) type Wrong = Vec<(Invariant, &'static str)>;
 
 impl Oracle {
     /// These facts now stand in the document.
@@ -66,7 +67,7 @@ impl Oracle {
         if self.lives.get(id).is_none_or(|life| life.is_disturbed) {
             return;
         }
-        if self.trust.verify(commit.stored).facts.rejected() > 0 {
+        if !is_unbroken(commit.stored, &self.trust) {
             self.wrong_about(id, Invariant::S9, "a chain was committed that does not verify");
         }
         if !commit.stored.facts.starts_with(&commit.before.facts) {
@@ -82,14 +83,23 @@ impl Oracle {
         life.recorded_by.insert(commit.who);
         let mut wrong = Wrong::new();
         match &recorded.fact {
-            Fact::Seen { nonce, .. } => {
-                if !life.seen.insert(nonce.clone()) {
+            Fact::Seen { nonce, counted } => {
+                // Where somebody has exchanged the document, what does not count may be noted in the new chain as well.
+                let matters = !life.is_disturbed || matches!(counted, Counted::Yes { .. });
+                if !life.seen.insert(nonce.clone()) && matters {
                     wrong.push((Invariant::S7, "a nonce counted twice"));
                 }
+                wrong.extend(Self::may_count(&life, nonce, counted, recorded.at));
             }
-            Fact::Approval { .. } => {
-                wrong.extend(may_approve(commit, &life, recorded.at));
-                life.approved_at.get_or_insert(recorded.at);
+            Fact::Eligible(_) => {
+                life.eligible_at.get_or_insert(recorded.at);
+            }
+            Fact::Approval { target, nonces } => {
+                wrong.extend(self.may_approve(commit, &life, (target, nonces), recorded.at));
+                if life.approved_at.is_none() {
+                    life.approved_at = Some(recorded.at);
+                    life.approvals.clone_from(nonces);
+                }
             }
             Fact::Grant(grant) => {
                 wrong.extend(self.may_grant(commit, &life, grant, recorded.at));
@@ -108,7 +118,7 @@ impl Oracle {
                 life.ended.get_or_insert(*how);
                 life.has_ever_ended = true;
             }
-            Fact::Eligible(_) | Fact::Drift { .. } | Fact::Unknown { .. } => {}
+            Fact::Drift { .. } | Fact::Unknown { .. } => {}
         }
         self.lives.insert(id.clone(), life);
         for (invariant, what) in wrong {
@@ -148,51 +158,50 @@ impl Oracle {
             "granted to somebody who is not eligible",
         );
         must(
-            self.was_answered(commit, spec),
+            self.are_roles_unchanged(spec, at),
+            Invariant::S1,
+            "granted although a role permits more than when it was asked for",
+        );
+        must(
+            self.was_answered(commit, &spec.requester.email, at),
             Invariant::S10,
             "granted without asking, or without an answer",
         );
-        must(grant.resource == spec.resource, Invariant::S1, "granted on another resource");
-        must(
-            grant.bindings.len() == spec.roles.len(),
-            Invariant::S1,
-            "granted other roles than were asked for",
-        );
-        must(
-            grant.expires_at - grant.starts_at == spec.duration,
-            Invariant::S2,
-            "granted for another time than was asked",
-        );
-        must(
-            (grant.starts_at - at).abs() <= TimeDelta::seconds(1),
-            Invariant::S2,
-            "granted from another time on than now",
-        );
-        must(
-            spec.start_at.is_none_or(|start| start <= at),
-            Invariant::S2,
-            "granted before its start",
-        );
-        must(at <= commit.at + SKEW_MAX, Invariant::S2, "granted by a clock that is ahead");
-        let base = life.approved_at.unwrap_or(at).max(spec.start_at.unwrap_or(at));
-        must(at <= base + WINDOW + SKEW_MAX, Invariant::S7, "granted long after it was approved");
+        wrong.extend(self.rests_on_approval(commit, life, at));
+        wrong.extend(is_as_asked(commit, life, grant, at));
         wrong
     }
 
-    fn is_eligible(&self, person: &Email, at: DateTime<Utc>, cloud: &Cloud) -> bool {
+    pub(super) fn is_eligible(&self, person: &Email, at: DateTime<Utc>, cloud: &Cloud) -> bool {
         match self.lost_eligibility.get(person) {
-            Some(lost_at) => at <= *lost_at + JUDGED_WITHIN,
+            Some(lost_at) => at <= *lost_at + self.judged_within(),
             None => cloud.is_member(&group(), person),
         }
     }
 
-    fn was_answered(&self, commit: &Commit<'_>, spec: &Spec) -> bool {
+    pub(super) fn are_roles_unchanged(&self, spec: &Spec, at: DateTime<Utc>) -> bool {
+        let changes = spec.roles.iter().filter_map(|role| self.changed_roles.get(&role.role));
+        changes.into_iter().all(|changed_at| at <= *changed_at + self.judged_within())
+    }
+
+    /// Whether this process has asked the cloud about the person not long before `at`, and was answered.
+    pub(super) fn was_answered(
+        &self,
+        commit: &Commit<'_>,
+        person: &Email,
+        at: DateTime<Utc>,
+    ) -> bool {
+        // A clock that is ahead by what is tolerated makes nothing older than it is.
+        let at = at.min(commit.at);
         let was_answered = |question| {
             let answered_at = self.answers.get(&(commit.who, question));
-            answered_at.is_some_and(|answered| commit.at <= *answered + JUDGED_WITHIN)
+            answered_at.is_some_and(|answered| at <= *answered + self.judged_within())
         };
-        was_answered(Question::Offers(org()))
-            && was_answered(Question::Member(spec.requester.email.clone()))
+        was_answered(Question::Offers(org())) && was_answered(Question::Member(person.clone()))
+    }
+
+    fn judged_within(&self) -> TimeDelta {
+        JUDGED_WITHIN + self.slowed_by
     }
 
     fn may_be_over(
@@ -208,26 +217,26 @@ impl Oracle {
         if life.over.is_some() {
             return vec![(Invariant::S6, "over twice")];
         }
-        let person = &life.spec.requester.email;
         let is_past =
             |deadline: Option<DateTime<Utc>>| deadline.is_some_and(|deadline| deadline <= at);
         let is_right = match outcome.reason {
-            OutcomeReason::Revoked | OutcomeReason::Withdrawn => life.given_up_at.is_some(),
+            OutcomeReason::Revoked => self.is_revoked(commit, life, at),
+            OutcomeReason::Withdrawn => life.given_up_at.is_some(),
+            OutcomeReason::Denied => self.is_rightly_denied(commit, life),
             OutcomeReason::Ineligible | OutcomeReason::NoLongerEligible => {
-                self.lost_eligibility.contains_key(person)
-                    || !commit.cloud.is_member(&group(), person)
+                self.may_be_ineligible(commit, life, outcome.reason)
             }
             OutcomeReason::ApprovalTimedOut => {
-                is_past(Some(commit.stored.created_at + WINDOW - SKEW_MAX))
+                // One that nobody could judge waits no longer than one that nobody has to approve.
+                let within = life.eligible_at.map_or(SELF_ACTIVATION, |_| decide_within(life));
+                is_past(Some(commit.stored.created_at + within - SKEW_MAX))
             }
             OutcomeReason::ActivationFailed => may_give_up(commit, life, at),
             OutcomeReason::DurationElapsed => {
                 is_past(life.grant.as_ref().map(|grant| grant.expires_at + AFTER_EXPIRY))
             }
-            OutcomeReason::Invalid
-            | OutcomeReason::Tampered
-            | OutcomeReason::ExternallyRemoved
-            | OutcomeReason::Denied => false,
+            OutcomeReason::Invalid => self.is_distrusted(life),
+            OutcomeReason::Tampered | OutcomeReason::ExternallyRemoved => false,
         };
         match (is_right, outcome.reason) {
             (true, _) => Wrong::new(),
@@ -239,6 +248,18 @@ impl Oracle {
             }
             (false, _) => vec![(Invariant::S4, "ended although nobody has ended it")],
         }
+    }
+
+    fn may_be_ineligible(&self, commit: &Commit<'_>, life: &Life, reason: OutcomeReason) -> bool {
+        let spec = &life.spec;
+        let person = &spec.requester.email;
+        self.lost_eligibility.contains_key(person)
+            || !commit.cloud.is_member(&group(), person)
+            || !is_on_offer(spec)
+            || spec.roles.iter().any(|role| self.changed_roles.contains_key(&role.role))
+            || (reason == OutcomeReason::NoLongerEligible
+                && life.grant.is_none()
+                && self.has_lost_its_approvers(life, commit.cloud))
     }
 
     fn may_end(&self, commit: &Commit<'_>, life: &Life, how: Ending, at: DateTime<Utc>) -> Wrong {
@@ -294,15 +315,48 @@ impl Oracle {
     }
 }
 
-/// S7: an old document whose facts were erased is not approved anew.
-fn may_approve(commit: &Commit<'_>, life: &Life, at: DateTime<Utc>) -> Wrong {
+/// Whether anybody may have it: for no longer and no shorter than access is given, and with nobody asked to approve
+/// who asks or need not be asked.
+pub(super) fn is_on_offer(spec: &Spec) -> bool {
+    let may_choose = needs_approval(spec) && !spec.chosen_approvers.contains(&spec.requester.email);
+    (DURATION_MIN..=DURATION_MAX).contains(&spec.duration)
+        && (spec.chosen_approvers.is_empty() || may_choose)
+}
+
+/// S1, S2, S7: what is granted is what was asked for, now, and not long after it could be had.
+fn is_as_asked(commit: &Commit<'_>, life: &Life, grant: &Grant, at: DateTime<Utc>) -> Wrong {
     let mut wrong = Wrong::new();
-    if life.over.is_some() {
-        wrong.push((Invariant::S6, "approved after the outcome"));
-    }
-    if at > commit.stored.created_at + WINDOW + SKEW_MAX {
-        wrong.push((Invariant::S7, "approved long after it was filed"));
-    }
+    let mut must = |holds: bool, invariant, what| {
+        if !holds {
+            wrong.push((invariant, what));
+        }
+    };
+    let spec = &life.spec;
+    must(grant.resource == spec.resource, Invariant::S1, "granted on another resource");
+    must(
+        grant.bindings.len() == spec.roles.len(),
+        Invariant::S1,
+        "granted other roles than were asked for",
+    );
+    must(
+        grant.expires_at - grant.starts_at == spec.duration,
+        Invariant::S2,
+        "granted for another time than was asked",
+    );
+    must(
+        grant.expires_at - grant.starts_at <= DURATION_MAX,
+        Invariant::S2,
+        "granted for longer than anybody may have it",
+    );
+    must(
+        (grant.starts_at - at).abs() <= TimeDelta::seconds(1),
+        Invariant::S2,
+        "granted from another time on than now",
+    );
+    must(spec.start_at.is_none_or(|start| start <= at), Invariant::S2, "granted before its start");
+    must(at <= commit.at + SKEW_MAX, Invariant::S2, "granted by a clock that is ahead");
+    let base = life.approved_at.unwrap_or(at).max(spec.start_at.unwrap_or(at));
+    must(at <= base + WINDOW + SKEW_MAX, Invariant::S7, "granted long after it was approved");
     wrong
 }
 

@@ -5,9 +5,10 @@ use std::fmt;
 /// A property that no run may break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// Every binding that is written renders exactly from a stored request that was eligible.
+    /// Every binding that is written renders exactly from a stored request that was eligible and approved, where that
+    /// is asked for, by a peer who may, over that very request.
     S1,
-    /// Every binding is bounded in time as was asked for, and goes when it is over.
+    /// Every binding is bounded in time as was asked for and by the maximum, and goes when it is over.
     S2,
     /// What is foreign in a policy is the same before and after each write.
     S3,
@@ -15,7 +16,7 @@ pub enum Invariant {
     S4,
     /// At most one binding per request and role; a settled world is left alone.
     S5,
-    /// What has ended never comes back; who ends access wins.
+    /// What has ended never comes back; who ends access wins; a no beats a yes.
     S6,
     /// No write to the store alone creates, widens or prolongs access.
     S7,
@@ -35,6 +36,27 @@ pub enum Invariant {
     L4,
     /// A revocation overtakes queued grants.
     L5,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::S1,
+        Self::S2,
+        Self::S3,
+        Self::S4,
+        Self::S5,
+        Self::S6,
+        Self::S7,
+        Self::S8,
+        Self::S9,
+        Self::S10,
+        Self::L1,
+        Self::L2,
+        Self::L3,
+        Self::L4,
+        Self::L5,
+    ];
 }
 
 impl fmt::Display for Invariant {

@@ -6,13 +6,19 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use curfew_core::fact::{Ending, Fact, Grant, OutcomeReason};
 use curfew_core::id::{Nonce, RequestId};
 use curfew_core::policy::{Binding, Condition, Policy, Rest};
+use curfew_core::principal::Email;
 use curfew_core::request::Recorded;
 use curfew_core::spec::Spec;
 
+use super::words::Word;
 use crate::scene::INSTALLATION;
 use crate::trace::Who;
 
 /// One request, from what people did and what was recorded.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own that happened or did not"
+)]
 pub(super) struct Life {
     pub(super) spec: Spec,
     /// Grants of requests that were filed under the same id before; their documents were deleted.
@@ -26,7 +32,14 @@ pub(super) struct Life {
     pub(super) recorded_by: BTreeSet<Who>,
     /// Who remembers what its document no longer says.
     pub(super) remembered_by: BTreeSet<Who>,
+    /// What people have said about it.
+    pub(super) words: Vec<Word>,
+    /// Whether what somebody said counts is a matter of moments: how it ends is open.
+    pub(super) is_unsure: bool,
+    pub(super) eligible_at: Option<DateTime<Utc>>,
     pub(super) approved_at: Option<DateTime<Utc>>,
+    /// What its approval rests on.
+    pub(super) approvals: Vec<Nonce>,
     pub(super) grant: Option<Grant>,
     pub(super) bound_at: Option<DateTime<Utc>>,
     pub(super) over: Option<Over>,
@@ -57,7 +70,11 @@ impl Life {
             is_disturbed: false,
             recorded_by: BTreeSet::new(),
             remembered_by: BTreeSet::new(),
+            words: Vec::new(),
+            is_unsure: false,
+            eligible_at: None,
             approved_at: None,
+            approvals: Vec::new(),
             grant: None,
             bound_at: None,
             over: None,
@@ -74,6 +91,20 @@ impl Life {
     pub(super) fn grants(&self) -> impl Iterator<Item = (&Spec, &Grant)> {
         let now = self.grant.as_ref().map(|grant| (&self.spec, grant));
         self.former.iter().map(|(spec, grant)| (spec, grant)).chain(now)
+    }
+
+    pub(super) fn word(&self, nonce: &Nonce) -> Option<&Word> {
+        self.words.iter().find(|word| word.nonce == *nonce)
+    }
+
+    /// What its recorded approval rests on.
+    pub(super) fn approval_words(&self) -> impl Iterator<Item = &Word> {
+        self.approvals.iter().filter_map(|nonce| self.word(nonce))
+    }
+
+    /// Whether the recorded approval is this person's.
+    pub(super) fn is_approver(&self, person: &Email) -> bool {
+        self.approval_words().any(|word| word.actor.email == *person)
     }
 
     /// Knows of the facts only these from now on.
@@ -93,6 +124,13 @@ impl Life {
             && let Some(grant) = self.grant.take()
         {
             self.former.push((self.spec.clone(), grant));
+        }
+        if !is_there("ELIGIBLE") {
+            self.eligible_at = None;
+        }
+        if !is_there("APPROVAL") {
+            self.approved_at = None;
+            self.approvals.clear();
         }
         if !is_there("BOUND") {
             self.bound_at = None;

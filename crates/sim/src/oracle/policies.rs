@@ -5,7 +5,7 @@ use curfew_core::id::RequestId;
 use curfew_core::policy::{Binding, Policy};
 
 use super::model::{Life, Mark, between, force_of};
-use super::{Invariant, Oracle};
+use super::{Invariant, Oracle, Turn};
 use crate::cloud::PolicyWrite;
 use crate::store::Store;
 use crate::trace::Who;
@@ -21,8 +21,9 @@ impl Oracle {
     ) {
         self.check_frame(sent_etag, written);
         let sent = written.write.as_ref().and_then(|write| self.sent.get(write));
-        let read_at = sent.and_then(|sent| sent.read_at);
-        self.check_additions(who, read_at, written);
+        let turn = sent.and_then(|sent| sent.turn.clone());
+        let read_at = turn.as_ref().map(|turn| turn.read_at);
+        self.check_additions(who, turn.as_ref(), written);
         self.check_removals(written, store);
         self.check_doubles(&written.after);
         self.note(who, read_at, written);
@@ -61,7 +62,8 @@ impl Oracle {
         [differs(after, before), differs(before, after)].concat()
     }
 
-    fn check_additions(&mut self, who: Who, read_at: Option<DateTime<Utc>>, written: &PolicyWrite) {
+    /// S1, S6 and S8: what is added is what a grant says, and nothing that stood in its document had ended it.
+    fn check_additions(&mut self, who: Who, turn: Option<&Turn>, written: &PolicyWrite) {
         let mut wrong = Vec::new();
         for binding in new_bindings(&written.before, &written.after) {
             let Some(id) = self.ours(binding) else { continue };
@@ -81,21 +83,23 @@ impl Oracle {
                 continue;
             };
             must(!life.has_ever_ended, Invariant::S6, "given access again after its end");
-            // A turn reads the policy first and then the documents: it has seen what stood there before it began.
+            // A turn reads the policy first and then the documents again: it has seen what stood in them by then.
+            let reread_at =
+                turn.map(|turn| turn.first_reread.get(&id).copied().unwrap_or(turn.read_at));
             let saw = |at: Option<DateTime<Utc>>| {
-                at.zip(read_at).is_some_and(|(at, read_at)| at < read_at)
+                at.zip(reread_at).is_some_and(|(at, reread_at)| at < reread_at)
                     && !self.is_misled(who, written.at)
             };
             let over_at = life.over.as_ref().map(|over| over.at);
             must(
                 !saw(over_at),
                 Invariant::S8,
-                "added by a turn that began after its outcome was recorded",
+                "added by a turn that read its requests after the outcome was recorded",
             );
             must(
                 !saw(life.given_up_at),
                 Invariant::S6,
-                "added by a turn that began after it was given up",
+                "added by a turn that read its requests after it was given up",
             );
         }
         for (id, invariant, what) in wrong {

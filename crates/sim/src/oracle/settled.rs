@@ -8,10 +8,12 @@ use curfew_core::phase::Phase;
 use curfew_core::policy::{Binding, Policy};
 use curfew_ports::StoredRequest;
 
+use super::approvals::Decided;
+use super::facts::is_on_offer;
 use super::model::{Life, Over, force_of};
 use super::{Invariant, Oracle, Violation};
 use crate::cloud::{Cloud, SAME_ROLE_AND_MEMBER_MAX};
-use crate::scene::group;
+use crate::scene::{DECIDE_WITHIN, group, needs_approval};
 use crate::store::Store;
 
 /// How long after its end a binding may still stand at most.
@@ -47,6 +49,8 @@ enum Expected {
     Active,
     /// Its time has not come.
     Waiting,
+    /// Nobody has approved it.
+    Unapproved,
     /// Nobody can say, but the facts and the policy must agree.
     Either,
 }
@@ -112,6 +116,13 @@ fn is_shut_out(life: &Life, cloud: &Cloud) -> bool {
     is_full || cloud.refused_members.contains(&member)
 }
 
+/// Whether it may wait although it is open what becomes of it: it may not be worked on, or not be approved.
+fn may_stay_open(now: DateTime<Utc>, life: &Life, stored: &StoredRequest) -> bool {
+    let is_hidden = life.is_disturbed && !stored.live;
+    let is_awaited = needs_approval(&life.spec) && now < life.filed_at + DECIDE_WITHIN;
+    is_hidden || is_awaited
+}
+
 impl Oracle {
     /// L1: every request is where it should be, and the policies hold just that.
     pub(crate) fn unsettled(
@@ -141,14 +152,17 @@ impl Oracle {
             .collect()
     }
 
-    /// S6: where nothing went wrong, who was ended lost access at once.
-    pub(crate) fn late_removals(&self) -> Vec<Violation> {
-        let is_late = |life: &&Life| {
-            life.given_up_at
-                .zip(life.left_policy_at)
-                .is_some_and(|(given_up, left)| left > given_up + REVOKED_WITHIN)
+    /// S6: who was ended has lost access at once. For runs in which nothing holds the controller up.
+    pub(crate) fn late_removals(&self, now: DateTime<Utc>, cloud: &Cloud) -> Vec<Violation> {
+        let kept_until = |life: &Life| {
+            let has_access = self.standing(life, cloud).iter().any(|it| force_of(it).holds_at(now));
+            if has_access { Some(now) } else { life.left_policy_at }
         };
-        let late = self.lives.values().filter(is_late);
+        let is_late = |life: &&Life| {
+            let over_at = life.given_up_at.zip(kept_until(life));
+            over_at.is_some_and(|(given_up, until)| until > given_up + REVOKED_WITHIN)
+        };
+        let late = self.lives.values().filter(|life| !life.is_disturbed).filter(is_late);
         late.map(|life| {
             let what =
                 format!("request {} kept its access for long after it was given up", life.spec.id);
@@ -164,6 +178,9 @@ impl Oracle {
             if let Some(grant) = &life.grant {
                 return vec![grant.expires_at];
             }
+            if needs_approval(&life.spec) && life.approved_at.is_none() {
+                return vec![life.filed_at + DECIDE_WITHIN];
+            }
             let start = life.spec.start_at.unwrap_or(life.filed_at);
             vec![start, start + ACTIVATION_WINDOW, start + life.spec.duration]
         });
@@ -177,7 +194,13 @@ impl Oracle {
         };
         let is_past = |at: Option<DateTime<Utc>>, by| at.is_some_and(|at| at + by <= now);
         let expires_at = life.grant.as_ref().map(|grant| grant.expires_at);
+        let is_changed =
+            || life.spec.roles.iter().any(|role| self.changed_roles.contains_key(&role.role));
+        let has_lost_its_approvers = || self.has_lost_its_approvers(life, cloud);
         let is_open = life.is_disturbed
+            || life.is_unsure
+            || is_changed()
+            || (life.approved_at.is_some() && has_lost_its_approvers())
             || life.over.as_ref().is_some_and(has_failed)
             || self.lost_eligibility.contains_key(person);
         if is_open {
@@ -185,10 +208,19 @@ impl Oracle {
         } else if !cloud.is_member(&group(), person)
             || life.given_up_at.is_some()
             || is_past(expires_at, REMOVED_WITHIN)
+            || !is_on_offer(&life.spec)
+            || self.is_distrusted(life)
         {
             Expected::Ended
         } else if is_past(expires_at, TimeDelta::zero()) {
             Expected::Either
+        } else if needs_approval(&life.spec) && self.decided(now, life, cloud) != Decided::Approved
+        {
+            match self.decided(now, life, cloud) {
+                Decided::Unsure => Expected::Either,
+                Decided::TooLate => Expected::Ended,
+                Decided::Open | Decided::Approved => Expected::Unapproved,
+            }
         } else if life.spec.start_at.is_some_and(|start| now < start + STARTED_WITHIN) {
             Expected::Waiting
         } else {
@@ -208,7 +240,8 @@ impl Oracle {
         let asked = life.grant.as_ref().map_or(0, |grant| grant.bindings.len());
         let stage = self.stage(life, stored);
         let is_right = match (self.expected(now, life, cloud), stage) {
-            (Expected::Ended | Expected::Either, Stage::Ended) => n == 0,
+            (Expected::Ended | Expected::Either, Stage::Ended)
+            | (Expected::Unapproved, Stage::Open) => n == 0,
             (Expected::Active | Expected::Waiting, Stage::Active) => n == asked,
             (Expected::Either, Stage::Active) | (Expected::Waiting, Stage::Open) => n <= asked,
             // Where even the dead form does not get in, the end has to be waited for.
@@ -216,7 +249,7 @@ impl Oracle {
                 n == 0 && is_shut_out(life, cloud)
             }
             // Nobody works on what says that it is not live, unless it was known before.
-            (Expected::Either, Stage::Open) => n == 0 && life.is_disturbed && !stored.live,
+            (Expected::Either, Stage::Open) => n == 0 && may_stay_open(now, life, stored),
             (_, Stage::Open | Stage::Active | Stage::Ending | Stage::Ended) => false,
         };
         let shown = stored.status.as_ref().map(|status| status.phase);
@@ -245,7 +278,7 @@ impl Oracle {
         all.filter(|binding| self.ours(binding).as_ref() == Some(&life.spec.id)).collect()
     }
 
-    /// S2: what is over is gone.
+    /// S1 and S2: what gives access rests on an approval that is still believed, and what is over is gone.
     fn leftover(
         &self,
         now: DateTime<Utc>,
@@ -256,12 +289,16 @@ impl Oracle {
         let id = &life.spec.id;
         // A binding without a document is an orphan, which nothing sweeps yet.
         store.document(id)?;
+        let standing = self.standing(life, cloud);
         let is_left = |binding: &&Binding| !force_of(binding).holds_after(now - LEFTOVER_MAX);
-        self.standing(life, cloud).iter().any(is_left).then(|| {
-            Violation::of(
-                Invariant::S2,
-                format!("a binding of request {id} stands long after its end"),
-            )
+        if standing.iter().any(is_left) {
+            let what = format!("a binding of request {id} stands long after its end");
+            return Some(Violation::of(Invariant::S2, what));
+        }
+        let gives_access = standing.iter().any(|binding| force_of(binding).holds_at(now));
+        (gives_access && self.is_distrusted(life)).then(|| {
+            let what = format!("request {id} gives access on an approval that nobody trusts");
+            Violation::of(Invariant::S1, what)
         })
     }
 }

@@ -74,6 +74,16 @@ impl Effect {
         }
     }
 
+    /// Whether something outside is changed by it, and not only looked at.
+    pub(crate) fn is_write(self) -> bool {
+        !matches!(self, Self::Read | Self::Reread | Self::Resync | Self::LookUp)
+    }
+
+    /// Whether it changes a request's document, which the watch tells of.
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, Self::File | Self::Act | Self::Commit | Self::Bound | Self::Ending)
+    }
+
     /// What a call is, if that does not depend on what it carries.
     pub(crate) fn of(call: Call) -> Option<Self> {
         match call {

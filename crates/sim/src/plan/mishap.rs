@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use curfew_ports::RetryClass;
 
+use super::Effect;
 use crate::fault::{Call, Fault};
 use crate::store::Delivery;
 
@@ -106,6 +107,40 @@ impl Mishap {
             Self::Slow => "slow",
             Self::Deny => "deny",
             Self::Throttle => "throttle",
+        }
+    }
+
+    /// Whether it does something at this side effect that no other mishap there, or the same one elsewhere, does.
+    ///
+    /// - A read has no effect: whether its answer is lost, late or refused, and whether the process dies before or
+    ///   after it, is all the same.
+    /// - What becomes of an event of the watch is decided where the document changes: the next event after any other
+    ///   side effect is the one of the next such change.
+    /// - The cloud answers who is eligible from what it is now; how old a judgement may be is for the oracle.
+    pub fn is_new_at(self, effect: Effect) -> bool {
+        match self {
+            Self::CrashAfter | Self::ErrorAfter | Self::Late => effect.is_write(),
+            Self::Stale => effect != Effect::LookUp,
+            Self::Drop | Self::Double | Self::Reorder => effect.is_event(),
+            Self::CrashBefore | Self::Error | Self::Slow | Self::Deny | Self::Throttle => true,
+        }
+    }
+
+    /// Whether it holds nothing up for long: what it makes necessary comes within seconds.
+    pub(crate) fn is_mild(self) -> bool {
+        match self {
+            Self::CrashBefore
+            | Self::CrashAfter
+            | Self::Error
+            | Self::ErrorAfter
+            | Self::Double => true,
+            Self::Late
+            | Self::Stale
+            | Self::Drop
+            | Self::Reorder
+            | Self::Slow
+            | Self::Deny
+            | Self::Throttle => false,
         }
     }
 

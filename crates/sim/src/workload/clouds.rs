@@ -94,7 +94,8 @@ pub(super) async fn unanswering(world: &mut World) {
 
 pub(super) async fn poisoned(world: &mut World) {
     let of_project = project(0).to_string();
-    let call = [Call::ReadPolicy, Call::WritePolicy][world.random().index_below(2)];
+    let calls = [Call::ReadPolicy, Call::WritePolicy, Call::JudgePolicy];
+    let call = calls[world.random().index_below(3)];
     world.faults().always(call, &of_project, Fault::Refuse(RetryClass::Denied));
     for n in 0..12 {
         world.file(&Filing::by(["alice", "bob", "carol"][n % 3], 0));

@@ -3,6 +3,7 @@
 //! A workload is one async function and one row here. It says nothing about what must come of it: that is the
 //! oracle's business. What only holds without faults it asks for when [`World::is_calm`].
 
+mod approvals;
 mod attacks;
 mod clouds;
 mod people;
@@ -39,6 +40,8 @@ pub struct Workload {
     pub trials: Trials,
     /// Whether the watch stays dead.
     pub is_blind: bool,
+    /// Whether what happens in it holds the controllers up for long, if anything goes wrong beside it.
+    pub is_held_up: bool,
     /// Whether the plan says how much people do.
     pub is_open: bool,
     pub(crate) script: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
@@ -57,6 +60,7 @@ const fn row(
         n_projects: 3,
         trials: Trials::Seeds,
         is_blind: false,
+        is_held_up: false,
         is_open: false,
         script,
     }
@@ -81,6 +85,10 @@ impl Workload {
 
     const fn open(self) -> Self {
         Self { is_open: true, ..self }
+    }
+
+    const fn held_up(self) -> Self {
+        Self { is_held_up: true, ..self }
     }
 
     const fn blind(self) -> Self {
@@ -114,6 +122,9 @@ impl Workload {
             Box::pin(people::late_write(world))
         })
         .in_pairs(),
+        row("slow-intent", "a revocation while a turn waits before its write", |world| {
+            Box::pin(people::slow_intent(world))
+        }),
         row(
             "scheduled",
             "starts in the future, and somebody who loses the right meanwhile",
@@ -140,6 +151,65 @@ impl Workload {
         })
         .with_controllers(2)
         .in_pairs(),
+        row("approval", "a peer approves, and takes it back", |world| {
+            Box::pin(approvals::approval(world))
+        })
+        .in_pairs(),
+        row("deny-race", "a yes and a no at once", |world| Box::pin(approvals::deny_race(world)))
+            .in_pairs(),
+        row("deny-race-two", "a yes and a no at once, before two controllers", |world| {
+            Box::pin(approvals::deny_race(world))
+        })
+        .with_controllers(2),
+        row(
+            "approve-end-race",
+            "approved, and at once withdrawn, revoked or taken back",
+            |world| Box::pin(approvals::approve_end_race(world)),
+        ),
+        row(
+            "lost-approver",
+            "approved by somebody who is no peer when the time has come",
+            |world| Box::pin(approvals::lost_approver(world)),
+        ),
+        row("leaving-approver", "an approver leaves just when the grant is made", |world| {
+            Box::pin(approvals::leaving_approver(world))
+        }),
+        row("undecided", "nobody decides in time", |world| Box::pin(approvals::undecided(world)))
+            .heavy(),
+        row("chosen", "others decide than those who were asked", |world| {
+            Box::pin(approvals::chosen(world))
+        }),
+        row("disguise", "requesters approve under every name, and strangers do", |world| {
+            Box::pin(approvals::disguise(world))
+        }),
+        row(
+            "forged-approvals",
+            "approvals that were given to something else, or by nobody",
+            |world| Box::pin(approvals::forged_approvals(world)),
+        ),
+        row("held-back", "an approval that is put into the store when it is old", |world| {
+            Box::pin(approvals::held_back(world))
+        })
+        .heavy(),
+        row("edit-approved", "what was approved is exchanged, or filed anew", |world| {
+            Box::pin(approvals::edit_approved(world))
+        }),
+        row("role-changed", "a role permits more than when it was approved", |world| {
+            Box::pin(approvals::role_changed(world))
+        }),
+        row("distrusted", "approvals that were signed with a key that is distrusted", |world| {
+            Box::pin(approvals::distrusted(world))
+        }),
+        row("unanswered-approver", "nobody says who is a peer while people decide", |world| {
+            Box::pin(approvals::unanswered_approver(world))
+        }),
+        row("restore-approved", "the store is what it was before an approval was used", |world| {
+            Box::pin(approvals::restore_approved(world))
+        })
+        .heavy(),
+        row("bounds", "longer than anybody may have it", |world| {
+            Box::pin(approvals::bounds(world))
+        }),
         row("foreign-edits", "somebody else writes the same policies all the time", |world| {
             Box::pin(clouds::foreign_edits(world))
         })
@@ -156,7 +226,8 @@ impl Workload {
         }),
         row("clock-jump", "the controllers' clock is put wrong, and right again", |world| {
             Box::pin(clouds::clock_jump(world))
-        }),
+        })
+        .held_up(),
         row("unanswering", "nobody says who is eligible, for longer than requests wait", |world| {
             Box::pin(clouds::unanswering(world))
         })

@@ -83,6 +83,17 @@ pub(super) async fn late_write(world: &mut World) {
     world.advance(secs(20)).await;
 }
 
+/// Between what a turn has read and its write, more time passes than that may be old.
+pub(super) async fn slow_intent(world: &mut World) {
+    let slow = [secs(4), secs(6)][world.random().index_below(2)];
+    world.faults().once(Call::OpenIntent, "", Fault::Slow(slow));
+    let id = world.file(&Filing::by("alice", 0));
+    let moment = ms(20) + world.random().millis_below(4_000);
+    world.advance(moment).await;
+    world.revoke(&id, &operator());
+    world.advance(secs(15)).await;
+}
+
 pub(super) async fn scheduled(world: &mut World) {
     let start_at = Some(world.now() + TimeDelta::seconds(50));
     world.file(&Filing { start_at, ..Filing::by("alice", 0) });

@@ -1,11 +1,12 @@
 //! What people and administrators do.
 
-use curfew_core::entry::{Act, Entry, Level};
+use chrono::{DateTime, Utc};
+use curfew_core::entry::{Act, Entry, Level, Verdict};
 use curfew_core::id::{Digest, Nonce, RequestId};
 use curfew_core::policy::{Binding, Policy};
 use curfew_core::principal::Person;
 use curfew_core::resource::Resource;
-use curfew_ports::{Entropy as _, StoredRequest};
+use curfew_ports::{Entropy as _, StoredEnvelope, StoredRequest};
 
 use super::World;
 use crate::fault::{Call, Op};
@@ -13,6 +14,38 @@ use crate::plan::Effect;
 use crate::scene::{self, Filing};
 use crate::store::Backup;
 use crate::trace::Who;
+use crate::trust::{SESSION_KEY, WRITER_KEY};
+
+/// A word on a request, by somebody.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Whose.
+    pub by: Person,
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// The digest of what is decided; `None` for the request as it was filed.
+    pub target: Option<Digest>,
+    /// When, by the clock of who signs; `None` for now.
+    pub at: Option<DateTime<Utc>>,
+    /// Whose key signs.
+    pub key: &'static str,
+}
+
+impl Decision {
+    /// In a session of intake, now, on the request as it was filed.
+    pub fn of(by: &Person, verdict: Verdict) -> Self {
+        Self { by: by.clone(), verdict, target: None, at: None, key: SESSION_KEY }
+    }
+}
+
+/// What somebody has signed.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// What it says.
+    pub entry: Entry,
+    /// As it is stored.
+    pub envelope: StoredEnvelope,
+}
 
 impl World {
     /// Files a request.
@@ -43,25 +76,103 @@ impl World {
         self.act(id, by, Act::Withdraw { reason: "done".into() });
     }
 
-    fn act(&self, id: &RequestId, actor: &Person, act: Act) {
+    /// Somebody says yes.
+    pub fn approve(&self, id: &RequestId, by: &Person) {
+        self.decide(id, Decision::of(by, Verdict::Approve));
+    }
+
+    /// Somebody says no.
+    pub fn deny(&self, id: &RequestId, by: &Person) {
+        self.decide(id, Decision::of(by, Verdict::Deny));
+    }
+
+    /// Somebody says something in some way.
+    pub fn decide(&self, id: &RequestId, decision: Decision) {
+        let signed = self.sign(id, decision);
+        self.submit(id, signed);
+    }
+
+    /// Signs a decision and stores it nowhere.
+    pub fn sign(&self, id: &RequestId, decision: Decision) -> Signed {
+        let Decision { by, verdict, target, at, key } = decision;
+        let filed = || self.shared.trust.digest_of(id).unwrap_or_else(|| Digest::of(b""));
+        let act =
+            Act::Decide { verdict, comment: String::new(), target: target.unwrap_or_else(filed) };
+        self.sign_act(id, key, &by, at.unwrap_or_else(|| self.now()), act)
+    }
+
+    fn sign_act(
+        &self,
+        id: &RequestId,
+        key: &str,
+        actor: &Person,
+        at: DateTime<Utc>,
+        act: Act,
+    ) -> Signed {
         let nonce = Nonce::from_bits(self.shared.random.bits());
-        let (actor, at) = (actor.clone(), self.now());
-        let about = format!("{id} {} by {}", act.kind().as_str(), actor.email);
-        let (envelope, entry) = self.shared.trust.sign_entry(id, |digest: Digest| Entry {
-            nonce,
-            digest,
-            actor,
-            at,
-            level: Level::Session,
-            act,
-        });
+        let level = if key == WRITER_KEY { Level::Writer } else { Level::Session };
+        let actor = actor.clone();
+        let entry = |digest: Digest| Entry { nonce, digest, actor, at, level, act };
+        let (envelope, entry) = self.shared.trust.sign_entry(id, key, entry);
+        Signed { entry, envelope }
+    }
+
+    fn act(&self, id: &RequestId, actor: &Person, act: Act) {
+        let signed = self.sign_act(id, SESSION_KEY, actor, self.now(), act);
+        self.submit(id, signed);
+    }
+
+    /// Intake stores what somebody has signed.
+    pub fn submit(&self, id: &RequestId, signed: Signed) {
+        let Signed { entry, envelope } = signed;
+        let about = format!("{id} {} by {}", entry.act.kind().as_str(), entry.actor.email);
         let (id, op) = (id.clone(), Op::of(Call::AddEntry, Effect::Act, about));
         // A request that is gone cannot be acted on, as intake would say.
         self.shared.submit(&op, move |data| {
             data.store.add_entry(data.now, &id, &entry.nonce, &envelope)?;
-            data.oracle.acted(data.now, &id, &entry);
+            let said = (&entry, envelope.key_id.as_str());
+            data.oracle.acted(data.now, &id, said, &data.cloud);
             Ok(())
         });
+    }
+
+    /// Somebody who can write the store puts an act into a document, under any key and in any wording. It counts only
+    /// if somebody has said just that of just this request.
+    pub fn slip_in(&self, id: &RequestId, key: &Nonce, envelope: &StoredEnvelope) {
+        self.note_outside("slips in an act", id.as_str());
+        let genuine = self.shared.trust.entry_of(id, key, envelope);
+        let entry = (key.to_string(), envelope.clone());
+        self.with(|data| {
+            let stored = data.store.edit(data.now, id, |stored| stored.entries.extend([entry]));
+            if let (Some(_), Some(said)) = (stored, genuine) {
+                data.oracle.acted(data.now, id, (&said, envelope.key_id.as_str()), &data.cloud);
+            }
+        });
+    }
+
+    /// What was signed with this key counts no more, as controllers learn that start anew.
+    pub fn distrust(&mut self, key: &str) {
+        self.note_outside("distrusts", key);
+        self.shared.trust.distrust(key);
+        self.with(|data| data.oracle.distrusted(key, data.now));
+        self.crash();
+    }
+
+    /// From now on the role that a peer must approve permits more.
+    pub fn change_role(&self) {
+        let role = scene::peer_role();
+        self.note_outside("changes", role.as_str());
+        self.with(|data| {
+            data.cloud.change_role(&role);
+            data.oracle.role_changed(&role, data.now);
+        });
+    }
+
+    /// Somebody joins the group that makes eligible.
+    pub fn join(&self, who: &str) {
+        self.note_outside("joins the group", who);
+        let email = scene::person(who).email;
+        self.with(|data| data.cloud.seed_group(&scene::group(), [email]));
     }
 
     /// Somebody leaves the group that makes eligible.

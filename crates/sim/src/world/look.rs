@@ -131,7 +131,7 @@ impl World {
     }
 
     pub(crate) fn late_removals(&self) -> Vec<Violation> {
-        self.with(|data| data.oracle.late_removals())
+        self.with(|data| data.oracle.late_removals(data.now, &data.cloud))
     }
 
     /// How long until the last grant has ended and every start has come.

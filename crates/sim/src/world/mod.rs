@@ -3,6 +3,8 @@
 mod acts;
 mod look;
 
+pub use acts::{Decision, Signed};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ impl Default for Options {
         Self {
             seed: 1,
             n_projects: 3,
-            people: vec!["alice", "bob", "carol"],
+            people: vec!["alice", "bob", "carol", "dave"],
             read_settled_every: Duration::from_hours(1),
             n_controllers: 1,
         }

@@ -7,6 +7,7 @@ mod endings;
 mod failures;
 mod hostile;
 mod life;
+mod limits;
 mod runs;
 
 use std::time::Duration;

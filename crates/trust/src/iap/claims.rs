@@ -67,15 +67,20 @@ impl Claims {
         now.timestamp() >= self.exp.saturating_add(SKEW_S)
     }
 
-    /// Who is signed in. `domains` are in lower case; none means any.
+    /// Who is signed in. `domains` are in lower case; none means any. A service account has no hosted domain: the
+    /// domain of its address stands in, such as `demo-web.iam.gserviceaccount.com`.
     pub(super) fn assertion(
         &self,
         digest: &Digest,
         domains: &[String],
     ) -> Result<Assertion, IapError> {
         let person = self.person()?;
-        let admitted = |hd: &String| domains.contains(&hd.to_ascii_lowercase());
-        if !domains.is_empty() && !self.hd.as_ref().is_some_and(admitted) {
+        let domain = if person.email.is_service_account() {
+            Some(person.email.domain().to_owned())
+        } else {
+            self.hd.as_ref().map(|hd| hd.to_ascii_lowercase())
+        };
+        if !domains.is_empty() && !domain.is_some_and(|domain| domains.contains(&domain)) {
             return Err(IapError::HostedDomain);
         }
         let malformed = IapError::Malformed("times that a calendar knows");
@@ -94,7 +99,7 @@ impl Claims {
         Ok(Assertion { person, authentication, expires_at })
     }
 
-    /// A Google account of a person: service accounts, workforce and external identities never count.
+    /// A Google account of a person or a service account: workforce and external identities never count.
     fn person(&self) -> Result<Person, IapError> {
         let id = self.sub.strip_prefix(GOOGLE_ACCOUNTS).ok_or(IapError::NotAPerson)?;
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -104,10 +109,6 @@ impl Claims {
         let address = self.email.strip_prefix(GOOGLE_ACCOUNTS).unwrap_or(&self.email);
         let email =
             Email::parse(address).map_err(|_| IapError::Malformed("a plain e-mail address"))?;
-        if email.is_service_account() {
-            Err(IapError::NotAPerson)
-        } else {
-            Ok(Person { subject, email })
-        }
+        Ok(Person { subject, email })
     }
 }

@@ -78,8 +78,8 @@ pub enum IapError {
     /// Valid for longer than IAP's are.
     #[error("the IAP assertion is valid for too long")]
     LifetimeTooLong,
-    /// No Google account of a person.
-    #[error("only Google accounts of people can sign in here")]
+    /// No Google account: an external or workforce identity.
+    #[error("only Google accounts can sign in here")]
     NotAPerson,
     /// Not of a domain that is admitted.
     #[error(

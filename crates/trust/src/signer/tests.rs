@@ -20,6 +20,32 @@ async fn a_generated_key_signs_what_its_public_half_verifies() {
 }
 
 #[test]
+fn who_holds_the_key_derives_the_same_secrets_and_nobody_else_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let [first, second] = ["a.key", "b.key"].map(|name| directory.path().join(name));
+    generate_key_file(&first).unwrap();
+    generate_key_file(&second).unwrap();
+    let ed25519 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let third = directory.path().join("c.key");
+    write_secret(&third, &pem("PRIVATE KEY", ed25519.as_ref())).unwrap();
+    let derive = |path, label| KeyFileSigner::open(path, "any").unwrap().derive_key(label).unwrap();
+    for path in [&first, &second, &third] {
+        assert_eq!(derive(path, "form"), derive(path, "form"));
+    }
+    let all = [&first, &second, &third].map(|path| ["form", "other"].map(|to| derive(path, to)));
+    let distinct: std::collections::BTreeSet<_> = all.iter().flatten().collect();
+    assert_eq!(distinct.len(), 6);
+}
+
+#[test]
+fn a_derived_key_is_that_of_rfc_5869() {
+    // HKDF-SHA256 by Python's hmac: extract with the salt, then one block of expand.
+    let der = PrivateKey::from_pkcs8(&ed25519_of_seed([7; 32])).unwrap();
+    let expected = "04ced4ef3d701ca20cf4cc9a02eca40d482bec74702e3c724127a272d7c0efc3";
+    assert_eq!(curfew_core::id::hex(&der.derive("form").unwrap()), expected);
+}
+
+#[test]
 fn a_facts_key_survives_its_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("facts.key");
@@ -104,4 +130,10 @@ fn the_key_is_in_no_debug_text() {
 
 fn sealer(key: FactsKey) -> crate::Sealer {
     crate::Sealer::new(crate::scene::installation(), key)
+}
+
+/// PKCS#8 of an Ed25519 private key (RFC 8410 §7).
+fn ed25519_of_seed(seed: [u8; 32]) -> Vec<u8> {
+    let head = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
+    [&head[..], &seed].concat()
 }

@@ -337,6 +337,20 @@ fn a_writer_never_decides_on_what_it_filed() {
 }
 
 #[test]
+fn an_owner_of_two_writer_keys_files_with_one_and_decides_with_neither() {
+    let decides = |owner: &str| {
+        let mut scene = Scene::filed_by_the_writer();
+        let other = scene.key(INTAKE);
+        other.level = Level::Writer;
+        other.owner = owner.into();
+        let nonce = scene.act(INTAKE, 7, &acts()[0]);
+        scene.verify().entries[&nonce].is_ok()
+    };
+    assert!(!decides(WRITER));
+    assert!(decides("somebody-else"));
+}
+
+#[test]
 fn the_level_comes_from_the_key() {
     let mut scene = Scene::new();
     let nonce = scene.act(WRITER, 7, &acts()[0]);

@@ -32,20 +32,14 @@ pub(super) fn builds_alone(workspace: &Workspace, package: &str) -> Result<Repor
     passes(workspace, &["check", "--quiet", "--color", "never", "--locked", "--package", package])
 }
 
-/// Needs no network: the advisories, which do, are for a scheduled `cargo deny check`.
-pub(super) fn deny(workspace: &Workspace) -> Result<Report> {
-    if !process::answers("cargo", &["deny", "--version"]) {
-        let note = "NOT RUN: cargo-deny is not installed; install with `cargo install --locked cargo-deny`";
-        return Ok(Report { findings: Vec::new(), notes: vec![note.to_owned()] });
-    }
-    passes(workspace, &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
-}
-
 fn passes(workspace: &Workspace, arguments: &[&str]) -> Result<Report> {
     let captured = process::capture(&mut process::cargo(&workspace.root, arguments))?;
-    let findings =
-        if captured.success { Vec::new() } else { said(&captured, &arguments.join(" ")) };
-    Ok(findings.into())
+    Ok(judged(&captured, &arguments.join(" ")))
+}
+
+/// A program that fails is a finding, in its own words.
+pub(super) fn judged(captured: &Captured, arguments: &str) -> Report {
+    if captured.success { Report::default() } else { said(captured, arguments).into() }
 }
 
 /// The beginning of what a failing program said, never nothing.

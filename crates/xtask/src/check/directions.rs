@@ -40,12 +40,16 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("demo", &["server", "cloudsim"]),
     ("sim", &["controller", "ports", "core"]),
     ("model", &[]),
+    ("hostile", &["trust", "proto", "ports", "core"]),
     ("tests", &["server", "firelite", "cloudsim", "demo", "sim"]),
     ("xtask", &[]),
 ];
 
 /// The crates that may import `cel`: it is before its 1.0 and breaks often.
 const CEL_USERS: &[&str] = &["core", "cloudsim", "sim", "tests"];
+
+/// Who surely depends on whom.
+const SURE_DEPENDENCY: (&str, &str) = ("curfew-server", "curfew-core");
 
 /// Package to its dependencies, by their full names: a crate of others may be called what a directory of ours is.
 type Graph = BTreeMap<String, Vec<Dependency>>;
@@ -60,9 +64,40 @@ pub(super) fn check(workspace: &Workspace) -> Result<Report> {
     let metadata =
         process::cargo(&workspace.root, &["metadata", "--no-deps", "--format-version", "1"]);
     let graph = parse(&process::stdout_of(&mut { metadata })?)?;
-    let findings: Vec<String> =
-        wrong_directions(&graph).into_iter().chain(wrong_cel_users(&graph)).collect();
-    Ok(findings.into())
+    let files = workspace.text_files()?;
+    let folders = files.iter().filter_map(|file| package_folder(&file.path)).collect();
+    let findings = unseen(&graph, &folders).into_iter();
+    Ok(findings
+        .chain(wrong_directions(&graph))
+        .chain(wrong_cel_users(&graph))
+        .collect::<Vec<_>>()
+        .into())
+}
+
+/// The folder of a package of the workspace, by its manifest: `core` of `crates/core/Cargo.toml`, `tests` of its own.
+fn package_folder(path: &str) -> Option<&str> {
+    let folder = path.strip_suffix("/Cargo.toml")?;
+    let folder = folder.strip_prefix("crates/").unwrap_or(folder);
+    (folder == "tests" || path.starts_with("crates/") && !folder.contains('/')).then_some(folder)
+}
+
+/// What must be seen before anything can be said to be right: every package that has a manifest, and one dependency
+/// that is surely there.
+fn unseen(graph: &Graph, folders: &BTreeSet<&str>) -> Vec<String> {
+    let seen: BTreeSet<&str> = graph.keys().map(|package| short(package)).collect();
+    let mut findings: Vec<String> = folders
+        .difference(&seen)
+        .map(|folder| format!("the package of {folder} is not seen: was everything looked at?"))
+        .collect();
+    if folders.is_empty() {
+        findings.push("no manifest is seen: was anything looked at?".to_owned());
+    }
+    let (from, to) = SURE_DEPENDENCY;
+    let is_seen = graph.get(from).is_some_and(|all| all.iter().any(|one| one.name == to));
+    if !is_seen {
+        findings.push(format!("{from} -> {to} is not seen: were dependencies read?"));
+    }
+    findings
 }
 
 fn parse(metadata: &str) -> Result<Graph> {
@@ -143,6 +178,37 @@ mod tests {
             "curfew-intake -> curfew-gcp is not an allowed direction",
         ];
         assert_eq!(wrong_directions(&graph), expected);
+    }
+
+    #[test]
+    fn packages_that_are_not_seen_are_found() {
+        let here = graph(&[("server", &["core"]), ("core", &[]), ("tests", &[])]);
+        let folders = BTreeSet::from(["server", "core", "tests"]);
+        assert_eq!(unseen(&here, &folders), Vec::<String>::new());
+        let more = BTreeSet::from(["server", "core", "tests", "extra"]);
+        assert_eq!(
+            unseen(&here, &more),
+            ["the package of extra is not seen: was everything looked at?"]
+        );
+        assert_eq!(unseen(&here, &BTreeSet::new()).len(), 1, "no manifest");
+        assert_eq!(unseen(&Graph::new(), &folders).len(), 4, "no package");
+        let blind = graph(&[("server", &[]), ("core", &[]), ("tests", &[])]);
+        assert_eq!(unseen(&blind, &folders).len(), 1, "no dependency");
+        assert!(!unseen(&parse(r#"{"packages": []}"#).unwrap(), &folders).is_empty());
+    }
+
+    #[test]
+    fn a_package_is_where_its_manifest_is() {
+        for (path, folder) in [
+            ("crates/core/Cargo.toml", Some("core")),
+            ("tests/Cargo.toml", Some("tests")),
+            ("crates/core/fuzz/Cargo.toml", None),
+            ("fuzz/Cargo.toml", None),
+            ("Cargo.toml", None),
+            ("crates/core/src/lib.rs", None),
+        ] {
+            assert_eq!(package_folder(path), folder, "{path}");
+        }
     }
 
     #[test]

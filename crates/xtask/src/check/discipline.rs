@@ -23,6 +23,8 @@ enum Finds {
     Code(&'static str),
     /// An identifier or a literal that contains this, whatever its case and underscores.
     Name(&'static str),
+    /// The same, but not where it is the last part of a dotted name: a permission is named so, and is no call.
+    Call(&'static str),
     /// A value of this struct being made; a pattern that takes one apart is none.
     Construction(&'static str),
 }
@@ -47,14 +49,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         what: "only the Google client builds a call that changes a policy",
-        finds: Finds::Name(concat!("setIam", "Policy")),
+        finds: Finds::Call(concat!("setIam", "Policy")),
         place: Place::OnlyIn(&["gcp", "cloudsim"]),
         free_in_tests: true,
     },
     Rule {
         what: "only core decides on bindings",
         finds: Finds::Construction("SetBindings"),
-        place: Place::OnlyIn(&["core"]),
+        place: Place::OnlyIn(&["core", "hostile"]),
         free_in_tests: true,
     },
     Rule {
@@ -109,19 +111,18 @@ impl Place {
 impl Finds {
     fn subject(&self) -> &'static str {
         match self {
-            Self::Code(subject) | Self::Name(subject) | Self::Construction(subject) => subject,
+            Self::Code(subject)
+            | Self::Name(subject)
+            | Self::Call(subject)
+            | Self::Construction(subject) => subject,
         }
     }
 
     fn lines(&self, source: &Source) -> Result<Vec<usize>> {
         match self {
             Self::Code(rust) => source.lines_with(rust),
-            Self::Name(name) => {
-                let wanted = folded(name);
-                let named =
-                    source.tokens().iter().filter(|token| folded(&token.text).contains(&wanted));
-                Ok(named.map(|token| token.line).collect())
-            }
+            Self::Name(name) => Ok(lines_naming(source, name, "")),
+            Self::Call(name) => Ok(lines_naming(source, name, ".")),
             Self::Construction(name) => {
                 let mut finder = ConstructionFinder { name, lines: Vec::new() };
                 finder.visit_file(&source.syntax);
@@ -129,6 +130,18 @@ impl Finds {
             }
         }
     }
+}
+
+/// The lines of tokens that hold a name; not where it follows `before`, if that is anything.
+fn lines_naming(source: &Source, name: &str, before: &str) -> Vec<usize> {
+    let wanted = folded(name);
+    let innocent = format!("{before}{wanted}");
+    let holds = |text: &str| {
+        let text = folded(text);
+        let rest = if before.is_empty() { text } else { text.replace(&innocent, "") };
+        rest.contains(&wanted)
+    };
+    source.tokens().iter().filter(|token| holds(&token.text)).map(|token| token.line).collect()
 }
 
 fn folded(name: &str) -> String {
@@ -219,6 +232,22 @@ mod tests {
             found("crates/controller/src/a.rs", &format!("/// See `{name}`.\nfn f() {{}}")),
             0
         );
+    }
+
+    #[test]
+    fn the_name_of_a_permission_is_no_call() {
+        let name = concat!("setIam", "Policy");
+        let text = format!("const ENDS_IN: &str = \".{name}\";");
+        assert_eq!(found("crates/core/src/a.rs", &text), 0);
+        let text = format!("const BOTH: &str = \"x.{name} by /v3/x:{name}\";");
+        assert_eq!(found("crates/core/src/a.rs", &text), 1);
+    }
+
+    #[test]
+    fn an_example_is_no_part_of_the_package_beside_it() {
+        let text = "fn f() { Instant::now(); }";
+        assert_eq!(found("crates/core/examples/a.rs", text), 0);
+        assert_eq!(found("crates/core/src/a.rs", text), 1);
     }
 
     #[test]

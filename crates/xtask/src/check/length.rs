@@ -27,7 +27,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Report> {
         workspace.sources()?.into_iter().filter(|source| !source.is_generated()).collect();
     anyhow::ensure!(!sources.is_empty(), "no Rust file was found");
     let findings = sources.iter().flat_map(too_long).collect();
-    Ok(Report { findings, notes: vec![medians(&sources)] })
+    Ok(Report { findings, notes: vec![medians(&sources)], ..Report::default() })
 }
 
 fn too_long(source: &Source) -> Vec<String> {

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use self::emulator::Emulator;
 use self::summary::Summary;
 use self::tools::Tools;
-use crate::check::{self, Depth};
+use crate::check::{self, Depth, Outcome};
 use crate::process;
 use crate::sim;
 use crate::workspace::Workspace;
@@ -35,7 +35,7 @@ const END_TO_END: &str = "curfew-tests";
 
 /// Runs and reports; true if nothing failed and, in CI, nothing was left out.
 pub(crate) fn run(workspace: &Workspace, scope: Scope) -> Result<bool> {
-    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let ci = process::is_ci();
     let mut summary = Summary::default();
     match scope {
         Scope::Quick => quick(workspace, &mut summary)?,
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, scope: Scope) -> Result<bool> {
 }
 
 fn quick(workspace: &Workspace, summary: &mut Summary) -> Result<()> {
-    summary.step("checks", || check::run(workspace, Depth::Fast))?;
+    checks(workspace, Depth::Fast, summary)?;
     let runner = Runner::find(workspace, vec![], &["--workspace", "--exclude", END_TO_END]);
     if summary.step("build", || process::succeeds(&mut runner.build()))? {
         summary.step("tests", || process::succeeds(&mut runner.tests()))?;
@@ -60,7 +60,7 @@ fn quick(workspace: &Workspace, summary: &mut Summary) -> Result<()> {
 fn everything(workspace: &Workspace, ci: bool, summary: &mut Summary) -> Result<()> {
     let tools = summary.time("tools", || Tools::find(ci));
     summary.not_run.extend(tools.missing.iter().cloned());
-    summary.step("checks", || check::run(workspace, Depth::Full))?;
+    checks(workspace, Depth::Full, summary)?;
     // Held to the end of this function: dropping it ends the emulator, whatever fails in between.
     let emulator = summary.try_time("emulator", || Emulator::start(workspace, &tools));
     let mut environment = tools.environment();
@@ -82,6 +82,17 @@ fn everything(workspace: &Workspace, ci: bool, summary: &mut Summary) -> Result<
         let python = python::run(workspace, &tools, &runner.environment, summary)?;
         clients::run(workspace, &binaries()?, python.as_deref(), node.as_deref(), summary)?;
     }
+    Ok(())
+}
+
+fn checks(workspace: &Workspace, depth: Depth, summary: &mut Summary) -> Result<()> {
+    let mut outcome = Outcome::default();
+    summary.step("checks", || {
+        outcome = check::run(workspace, depth)?;
+        Ok(outcome.held)
+    })?;
+    summary.not_run.extend(outcome.not_run);
+    summary.out_of_reach.extend(outcome.out_of_reach);
     Ok(())
 }
 

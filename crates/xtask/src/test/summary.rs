@@ -11,6 +11,8 @@ use crate::timing::{Stopwatch, seconds};
 pub(super) struct Summary {
     /// Suites that could not run, each with what would make them.
     pub(super) not_run: Vec<String>,
+    /// What cannot be run from here by anybody: told, and no failure.
+    pub(super) out_of_reach: Vec<String>,
     failed: Vec<String>,
     times: Vec<(String, Duration)>,
 }
@@ -63,6 +65,9 @@ impl Summary {
         let total = self.times.iter().map(|(_, time)| *time).sum();
         lines.push(format!("{:<24} {}", "total", seconds(total)));
         lines.extend(self.failed.iter().map(|name| format!("FAILED: {name}")));
+        lines.extend(
+            self.out_of_reach.iter().map(|suite| format!("NOT RUN, out of reach: {suite}")),
+        );
         lines.extend(self.not_run.iter().map(|suite| format!("NOT RUN: {suite}")));
         if ci && !self.not_run.is_empty() {
             lines.push("FAILED: with CI=true every suite must run".to_owned());
@@ -91,6 +96,17 @@ mod tests {
         assert!(summary.is_good(false));
         assert!(!summary.is_good(true));
         assert_eq!(summary.lines(false).last().unwrap(), "NOT RUN: emulator: no java");
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_said_and_fails_nothing() {
+        let summary = Summary {
+            out_of_reach: vec!["advisories: no network".to_owned()],
+            ..Summary::default()
+        };
+        assert!(summary.is_good(true));
+        let last = "NOT RUN, out of reach: advisories: no network";
+        assert_eq!(summary.lines(true).last().unwrap(), last);
     }
 
     #[test]

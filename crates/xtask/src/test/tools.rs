@@ -18,6 +18,7 @@ pub(super) struct Tools {
     pub(super) python: bool,
     /// With npm.
     pub(super) node: bool,
+    pub(super) terraform: bool,
     /// Suites that cannot run, each with how to change that.
     pub(super) missing: Vec<String>,
 }
@@ -60,6 +61,9 @@ const NODE_SUITE: &str = "Google's Firestore client for Node";
 /// The suites that drive the simulated cloud with Google's own command line.
 const GCLOUD_SUITE: &str = "gcloud against the simulated cloud";
 
+/// The suite that judges `terraform/`.
+const TERRAFORM_SUITE: &str = "Terraform's modules by the schema of Google's provider";
+
 /// The suite that opens the pages.
 const BROWSER_SUITE: &str = "the pages in a browser";
 
@@ -93,6 +97,7 @@ impl Tools {
         let python = PYTHON.find(ci).map_err(|error| note(PYTHON_SUITE, error)).is_ok();
         let with_npm = NODE.find(ci).and_then(|()| NPM.find(ci));
         let with_npm = with_npm.map_err(|error| note(NODE_SUITE, error)).is_ok();
+        let terraform = terraform().map_err(|error| note(TERRAFORM_SUITE, error)).is_ok();
         let browser = browser(ci).map_err(|error| note(BROWSER_SUITE, error)).ok();
         Self {
             emulator_jar: jar.filter(|_| java),
@@ -100,6 +105,7 @@ impl Tools {
             browser,
             python,
             node: with_npm,
+            terraform,
             missing,
         }
     }
@@ -137,6 +143,15 @@ impl Program {
     fn works(&self) -> bool {
         process::answers(self.name, self.question)
     }
+}
+
+/// Debian has no package of it, so it is not installed here.
+fn terraform() -> Result<()> {
+    anyhow::ensure!(
+        process::answers("terraform", &["version"]),
+        "terraform is missing; install version 1.9 or later from its maker"
+    );
+    Ok(())
 }
 
 /// `CURFEW_TEST_GCLOUD`, else the one on the path, else the one in a usual place. Debian itself has no package of it, so
@@ -255,6 +270,7 @@ mod tests {
             browser: None,
             python: false,
             node: false,
+            terraform: false,
             missing: Vec::new(),
         };
         assert!(tools.environment().is_empty());

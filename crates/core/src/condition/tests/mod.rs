@@ -9,6 +9,8 @@
 mod bounds;
 mod eligible_conditions;
 mod granted_conditions;
+mod hostile_conditions;
+mod misread_conditions;
 mod mutations;
 mod properties;
 

@@ -200,3 +200,52 @@ fn a_removal_names_what_stands_as_it_stands() {
     widened.members.push("user:mallory@example.com".into());
     assert_eq!(set.replaces, [Binding::from(&altered), widened]);
 }
+
+#[test]
+fn what_no_fact_grants_is_not_called_ended_while_bindings_of_it_stand_somewhere() {
+    let filed = request().unverifiable(Rejection::BadSignature);
+    check(&filed, &world(), at("10:00:01"), "OUTCOME INVALID, ENDED NEVER_GRANTED");
+    for world in [world().astray(&["projects/demo-web"]), world().unsearched()] {
+        check(&filed, &world, at("10:00:01"), "OUTCOME INVALID");
+    }
+    let over = filed.over(OutcomeReason::Invalid);
+    check(&over, &world().astray(&["projects/demo-web"]), at("10:00:01"), "remove 0");
+    check(&over, &world().unsearched(), at("10:00:01"), "nothing");
+    for world in [world().astray(&["projects/demo-web"]), world().unsearched()] {
+        assert!(decide(&over, &world, at("10:00:01")).is_blocked());
+    }
+}
+
+#[test]
+fn what_no_fact_grants_is_removed_where_it_stands_and_the_answer_ends_it() {
+    let (live, over) = (
+        bound().live(),
+        request().unverifiable(Rejection::BadSignature).over(OutcomeReason::Invalid),
+    );
+    check(&over, &world().holding(live.clone()), at("10:30:00"), "remove 1");
+    // An answer that leaves some of it, here or elsewhere, ends nothing.
+    let answered = |world: crate::world::World| world.answered(over.n_facts());
+    check(&over, &answered(world().holding(live)), at("10:30:00"), "remove 1");
+    let elsewhere = world().bare().astray(&["projects/demo-db"]);
+    check(&over, &answered(elsewhere), at("10:30:00"), "nothing");
+    check(&over, &answered(world().bare()), at("10:30:00"), "ENDED ANSWERED");
+    // From a read before the outcome it proves no more than that nothing stands.
+    let early = world().bare().answered(over.n_facts() - 1);
+    check(&over, &early, at("10:30:00"), "ENDED NEVER_GRANTED");
+}
+
+#[test]
+fn what_cannot_be_searched_for_has_run_out_a_day_after_its_outcome() {
+    let over = request()
+        .unverifiable(Rejection::BadSignature)
+        .at(at("10:00:00"))
+        .over(OutcomeReason::Invalid);
+    let deadline = at("10:00:00") + chrono::TimeDelta::hours(24);
+    super::check_around(
+        &over,
+        &world().unsearched(),
+        deadline,
+        "nothing",
+        "ENDED EXPIRED_UNREADABLE",
+    );
+}

@@ -230,3 +230,32 @@ fn phases_follow_the_facts() {
     assert_eq!(phase(&over), Phase::Ending);
     assert_eq!(phase(&over.ended(crate::fact::Ending::Answered)), Phase::Ended);
 }
+
+#[test]
+fn a_grant_waits_for_its_place_in_the_policy_and_fails_when_its_time_is_over() {
+    let approved = request().eligible().approved();
+    let full = world().eligible().full();
+    check(&request(), &full, at("10:00:01"), "ELIGIBLE, APPROVAL");
+    check(&approved, &full, at("10:00:01"), "nothing");
+    let plan = decide(&approved, &full, at("10:00:01"));
+    assert!(plan.is_blocked());
+    assert!(plan.reasons.iter().any(|reason| matches!(reason, Reason::Full(_))), "{plan:?}");
+    check(&approved, &world().eligible(), at("10:14:59"), "GRANT");
+    let failed = "OUTCOME ACTIVATION_FAILED, ENDED NEVER_GRANTED";
+    check(&approved, &full, at("10:15:00"), failed);
+}
+
+#[test]
+fn who_gives_up_while_waiting_for_a_place_has_nothing_to_be_removed() {
+    let approved = request().eligible().approved().withdrawn_by(1, "alice");
+    let expect = "SEEN 1 WITHDRAW by alice@example.com, OUTCOME WITHDRAWN, ENDED NEVER_GRANTED";
+    check(&approved, &world().eligible().full(), at("10:00:01"), expect);
+}
+
+#[test]
+fn whether_it_fits_must_be_known_before_it_is_granted() {
+    let approved = request().eligible().approved();
+    let unknown = crate::world::World { room: failed(), ..world().eligible() };
+    check(&approved, &unknown, at("10:00:01"), "nothing");
+    assert!(decide(&approved, &unknown, at("10:00:01")).is_blocked());
+}

@@ -325,7 +325,15 @@ impl Simulation {
         let standing: BTreeMap<_, _> =
             (1..=self.n_entries).map(|n| (nonce(n), self.standing(n))).collect();
         let eligibility = self.eligibility.clone();
-        let world = World { eligibility, standing, bindings, answered, refused };
+        let world = World {
+            eligibility,
+            standing,
+            bindings,
+            room: Observed::Known(None),
+            strays: Observed::Known(BTreeSet::new()),
+            answered,
+            refused,
+        };
         let plan = reconcile(&self.filed.request(), &world, self.now);
         self.check_plan(&plan, &world);
         self.tell_plan(&plan);

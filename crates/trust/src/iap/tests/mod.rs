@@ -83,6 +83,26 @@ async fn a_required_domain_is_required() {
     }
 }
 
+#[tokio::test]
+async fn a_service_account_signs_in_as_such_and_its_addresss_domain_stands_for_a_hosted_one() {
+    let own = "demo-web.iam.gserviceaccount.com";
+    for (domains, admitted) in
+        [(&[][..], true), (&["example.com", own], true), (&["example.com"], false)]
+    {
+        let front = Front::start().await.with_domains(domains);
+        let mut claims = front.claims();
+        claims["email"] = json!(format!("accounts.google.com:robot@{own}"));
+        // Not a claim of IAP's for service accounts: it does not make one a member of a domain.
+        claims["hd"] = json!("example.com");
+        let verified = front.verify(&front.token(&claims)).await;
+        assert_eq!(verified.is_ok(), admitted, "{domains:?}");
+        if let Ok(assertion) = verified {
+            let principal = assertion.person.principal().to_string();
+            assert_eq!(principal, format!("serviceAccount:robot@{own}"));
+        }
+    }
+}
+
 #[test]
 fn a_verifier_without_an_audience_is_refused() {
     for audience in ["", " ", "projects/1/apps/x", "/projects/1/apps/x "] {
