@@ -25,6 +25,10 @@ const CONFLICT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// The first delay after a failed read or write.
 const FAILURE_BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
+/// How long a turn waits for a clock that is believed. Every heartbeat compares it, so waiting longer would only hold up
+/// removals.
+const CLOCK_RETRY: Duration = Duration::from_secs(1);
+
 /// How often a resource is read while a write without an answer may still land, and how long after that.
 pub(crate) const UNANSWERED_READ_EVERY: Duration = Duration::from_mins(1);
 const UNANSWERED_WATCH: Duration = Duration::from_mins(5);
@@ -230,6 +234,10 @@ impl Actors {
                 mailbox.conflicts = 0;
                 mailbox.failures = 0;
                 Duration::ZERO
+            }
+            TurnEnd::NotTaken(batch) => {
+                mailbox.batch.join(batch);
+                jittered(CLOCK_RETRY, bits)
             }
             TurnEnd::Conflict(batch) => {
                 mailbox.batch.join(batch);

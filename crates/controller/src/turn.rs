@@ -64,6 +64,8 @@ impl Batch {
 pub(crate) enum TurnEnd {
     /// Nothing is left to do for it.
     Done,
+    /// This clock is not believed, so nothing was asked or written: again, soon, and no failure of the resource.
+    NotTaken(Batch),
     /// Somebody else wrote the policy, or the documents got too old: again, soon.
     Conflict(Batch),
     /// A call failed: again, after a back-off.
@@ -90,7 +92,7 @@ enum Source {
 /// Takes one turn with everything in `batch`.
 pub(crate) async fn take(context: &Arc<Context>, resource: &Resource, batch: Batch) -> TurnEnd {
     if !context.health().clock_agrees {
-        return failed(batch, Duration::ZERO);
+        return TurnEnd::NotTaken(batch);
     }
     // How many facts stood before the policy is read: only those can have been obeyed by the coming write.
     let mut known_before: BTreeMap<RequestId, usize> =
@@ -389,7 +391,7 @@ impl Turn<'_> {
                 for look in looks.iter().filter(|look| look.plan.facts.is_empty()) {
                     let id = &look.known.stored.id;
                     // What is still there may be of a request that ended meanwhile: no pass would look at the policy.
-                    if planted!("leftovers-ignored", false, look.plan.bindings.is_some()) {
+                    if look.plan.bindings.is_some() {
                         self.context.actors.submit(
                             self.context,
                             self.resource,
@@ -455,6 +457,7 @@ impl Turn<'_> {
         for ids in halves(edits) {
             match Box::pin(take(self.context, self.resource, Batch { ids, whole: false })).await {
                 TurnEnd::Done => {}
+                TurnEnd::NotTaken(_) => return TurnEnd::NotTaken(batch.clone()),
                 // The rest waits for the next turn: the policy or the cloud is not as it was.
                 TurnEnd::Conflict(_) => return TurnEnd::Conflict(batch.clone()),
                 TurnEnd::Failed { wait_at_least, .. } => {
@@ -525,7 +528,7 @@ async fn unreadable(
     for id in batch.ids {
         // One that ended, and is no longer known for that, may have left something behind.
         let Some(known) = context.view.get(&id) else {
-            planted!("ended-ids-lost", false, left.ids.insert(id));
+            left.ids.insert(id);
             continue;
         };
         let bindings = planted!(

@@ -57,7 +57,7 @@ impl Bug {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         bug("no-re-read", Invariant::S6, "revoke-race", "a turn does not read its requests again"),
-        bug("no-etag", Invariant::S3, "foreign-edits", "a policy is written without its etag"),
+        bug("no-etag", Invariant::S3, "single", "a policy is written without its etag"),
         bug("no-intent", Invariant::S9, "single", "a policy is written without an intent"),
         bug(
             "no-answer-is-a-refusal",

@@ -111,7 +111,7 @@ async fn judge(world: &mut World, workload: &Workload, plan: &Plan, detail: Deta
     world.advance(LATE_MAX).await;
     world.advance(SETTLES_WITHIN).await;
     report(world, World::unsettled_undisturbed);
-    if is_prompt(workload, plan) && !workload.is_blind && !workload.is_open {
+    if is_prompt(plan) && !workload.is_blind && !workload.is_open {
         report(world, World::late_removals);
     }
     the_rest(world).await;
@@ -128,10 +128,10 @@ async fn judge(world: &mut World, workload: &Workload, plan: &Plan, detail: Deta
 }
 
 /// Whether nothing in the plan holds up for longer than the seconds within which a revocation takes access away.
-fn is_prompt(workload: &Workload, plan: &Plan) -> bool {
+fn is_prompt(plan: &Plan) -> bool {
     match plan.steps.as_slice() {
         [] => true,
-        [only] => only.mishap.is_mild() && !workload.is_held_up,
+        [only] => only.mishap.is_mild(),
         _ => false,
     }
 }

@@ -40,8 +40,6 @@ pub struct Workload {
     pub trials: Trials,
     /// Whether the watch stays dead.
     pub is_blind: bool,
-    /// Whether what happens in it holds the controllers up for long, if anything goes wrong beside it.
-    pub is_held_up: bool,
     /// Whether the plan says how much people do.
     pub is_open: bool,
     pub(crate) script: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
@@ -60,7 +58,6 @@ const fn row(
         n_projects: 3,
         trials: Trials::Seeds,
         is_blind: false,
-        is_held_up: false,
         is_open: false,
         script,
     }
@@ -85,10 +82,6 @@ impl Workload {
 
     const fn open(self) -> Self {
         Self { is_open: true, ..self }
-    }
-
-    const fn held_up(self) -> Self {
-        Self { is_held_up: true, ..self }
     }
 
     const fn blind(self) -> Self {
@@ -226,8 +219,7 @@ impl Workload {
         }),
         row("clock-jump", "the controllers' clock is put wrong, and right again", |world| {
             Box::pin(clouds::clock_jump(world))
-        })
-        .held_up(),
+        }),
         row("unanswering", "nobody says who is eligible, for longer than requests wait", |world| {
             Box::pin(clouds::unanswering(world))
         })
