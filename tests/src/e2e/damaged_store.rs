@@ -160,8 +160,9 @@ async fn a_full_disk_loses_nothing_and_says_what_to_do() {
     assert_eq!(full.code(), Code::ResourceExhausted, "{full}");
     assert!(full.message().contains("the disk that holds the database is full"), "{full}");
     assert!(commits > 2, "{commits}");
-    // The file is as large as it may be, and so the log was what took the last commits.
-    assert!(size(&path) + 1_048_576 > u64::try_from(ROOM_KIB * 1_024).unwrap(), "{}", size(&path));
+    // The file or its log is as large as it may be: which is first depends on how the checkpoints keep up.
+    let largest = size(&path).max(size(&path.with_extension("db-wal")));
+    assert!(largest + 1_048_576 > u64::try_from(ROOM_KIB * 1_024).unwrap(), "{largest}");
     assert_eq!(stored(&client, commits).await, commits * WRITES);
     let said = store.stop().await;
     for part in [path.to_str().unwrap(), "make room on its disk"] {
