@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 # What the manifests use before the program has it. An entry that the program knows must go.
 AWAITED_SETTINGS = {("signing", "kms"), ("factsKey", "kms")}
-AWAITED_COMMANDS = {"health"}
+AWAITED_COMMANDS = set()
 
 # Variables that are no settings.
 OTHER_VARIABLES = {"CURFEW_CONFIG", "CURFEW_LOG"}
