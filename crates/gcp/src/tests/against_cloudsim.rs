@@ -147,6 +147,27 @@ async fn the_hierarchy_and_the_nodes_are_the_seeds() {
 }
 
 #[tokio::test]
+async fn lists_are_limited_to_the_projects_that_the_query_finds() {
+    let (cloud, url) = serve().await;
+    let tokens = TokenSource::Fixed(cloud.token_for(INTAKE).unwrap());
+    let projects_query = Some("state:ACTIVE labels.env:prod".to_owned());
+    let config =
+        Config { endpoints: Endpoints::all_at(&url), tokens, projects_query, ..Config::default() };
+    let catalog = Google::with_patience(config, quick())
+        .unwrap()
+        .catalog(resource("organizations/100000000001"));
+    let nodes = catalog.nodes().await.unwrap();
+    let names: BTreeSet<String> = nodes.iter().map(|node| node.resource.to_string()).collect();
+    let expected = [
+        "organizations/100000000001",
+        "folders/200000000001",
+        "projects/demo-curfew",
+        "projects/demo-prod",
+    ];
+    assert_eq!(names, expected.map(str::to_owned).into());
+}
+
+#[tokio::test]
 async fn the_index_has_the_policies_that_are_there() {
     let google = simulated(INTAKE).await;
     let catalog = google.catalog(resource("organizations/100000000001"));
