@@ -1,4 +1,5 @@
-//! Cases against real Firestore exist only where a project for them is named: elsewhere they would assert nothing.
+//! Cases against real Firestore are compiled everywhere, and run where a project for them is named: elsewhere they are
+//! told as ignored.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(real_firestore)");

@@ -43,6 +43,30 @@ def sign(key: ec.EllipticCurvePrivateKey, kind: str, payload: str) -> str:
     return base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
+def decision(installation: str, request: str, spec: str, email: str, verdict: str, comment: str, nonce: str) -> str:
+    """The text to sign: `email` says APPROVE or DENY to exactly this spec."""
+    return canonical(
+        {
+            "type": "DECISION",
+            "schema": 1,
+            "installation": installation,
+            "requestId": request,
+            "actor": {"subject": f"chat:{email}", "email": email},
+            "at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "nonce": nonce,
+            "authentication": {"accessLevels": []},
+            "verdict": verdict,
+            "comment": comment,
+            "target": hashlib.sha256(spec.encode()).hexdigest(),
+        }
+    )
+
+
+def envelope(key: ec.EllipticCurvePrivateKey, key_id: str, payload: str) -> dict:
+    """The signed decision as it is stored."""
+    return {"payload": payload, "keyId": key_id, "signature": sign(key, "DECISION", payload)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("request")
@@ -61,26 +85,15 @@ def main() -> None:
     print(json.dumps(json.loads(spec), indent=2, ensure_ascii=False))
 
     nonce = new_nonce()
-    payload = {
-        "type": "DECISION",
-        "schema": 1,
-        "installation": arguments.installation,
-        "requestId": arguments.request,
-        "actor": {"subject": f"chat:{arguments.email}", "email": arguments.email},
-        "at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "nonce": nonce,
-        "authentication": {"accessLevels": []},
-        "verdict": "DENY" if arguments.deny else "APPROVE",
-        "comment": arguments.comment,
-        "target": hashlib.sha256(spec.encode()).hexdigest(),
-    }
-    text = canonical(payload)
+    verdict = "DENY" if arguments.deny else "APPROVE"
+    text = decision(
+        arguments.installation, arguments.request, spec, arguments.email, verdict, arguments.comment, nonce
+    )
     with open(arguments.key, "rb") as file:
         key = serialization.load_pem_private_key(file.read(), password=None)
-    envelope = {"payload": text, "keyId": arguments.key_id, "signature": sign(key, "DECISION", text)}
     # Only this entry is written, and only into a request that exists: writers never collide.
-    document.update({f"entries.`{nonce}`": envelope})
-    print(f"{payload['verdict']} written as entry {nonce}")
+    document.update({f"entries.`{nonce}`": envelope(key, arguments.key_id, text)})
+    print(f"{verdict} written as entry {nonce}")
 
 
 if __name__ == "__main__":

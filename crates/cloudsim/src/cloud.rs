@@ -1,5 +1,6 @@
 //! The simulated cloud as one value: its state, its clock and everything that changes it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -140,7 +141,7 @@ impl Cloud {
     /// # Errors
     /// The account does not exist, or the token could not be stored.
     pub fn token_for(&self, account: &str) -> Result<String, TokenError> {
-        self.token_with_expiry(account).map(|(token, _)| token)
+        self.token_with_expiry(account, None).map(|(token, _)| token)
     }
 
     /// The people of the organisation, by address.
@@ -148,13 +149,15 @@ impl Cloud {
         self.world().people.values().cloned().collect()
     }
 
+    /// A bearer token of the account for these scopes, and its end.
     pub(crate) fn token_with_expiry(
         &self,
         account: &str,
+        scopes: Option<&BTreeSet<String>>,
     ) -> Result<(String, DateTime<Utc>), TokenError> {
         let now = self.now();
         let fresh = keys::random_text(TOKEN_BYTES).map_err(TokenError::Key)?;
-        self.change(|world| match reusable_token(world, account, now) {
+        self.change(|world| match reusable_token(world, account, scopes, now) {
             _ if !world.knows(account) => {
                 (Err(TokenError::UnknownAccount(account.to_owned())), Vec::new())
             }
@@ -165,6 +168,7 @@ impl Cloud {
                     secret: fresh.clone(),
                     account: account.to_owned(),
                     expires: Some(expires),
+                    scopes: scopes.cloned(),
                 };
                 let mut changes = expired_tokens(world, now);
                 changes.push(Change::Put(Record::Token(token)));
@@ -240,10 +244,12 @@ fn key(world: &World, name: &'static str) -> Result<SigningKey, OpenError> {
 fn reusable_token(
     world: &World,
     account: &str,
+    scopes: Option<&BTreeSet<String>>,
     now: DateTime<Utc>,
 ) -> Option<(String, DateTime<Utc>)> {
-    let of_account = world.tokens.values().filter(|token| token.account == account);
-    of_account
+    let is_alike = |token: &&Token| token.account == account && token.scopes.as_ref() == scopes;
+    let alike = world.tokens.values().filter(is_alike);
+    alike
         .filter_map(|token| Some((token.secret.clone(), token.expires?)))
         .find(|(_, expires)| *expires > now + TOKEN_RENEWAL)
 }

@@ -59,6 +59,36 @@ impl ApiError {
         }
     }
 
+    /// The answer to a call of an API that the caller's project has not enabled; the consumer is `projects/NUMBER`.
+    pub(crate) fn service_disabled(service: &str, consumer: &str) -> Self {
+        let project = consumer.trim_start_matches("projects/");
+        let message = format!(
+            "{service} has not been used in project {project} before or it is disabled. Enable it by visiting \
+             https://console.developers.google.com/apis/api/{service}/overview?project={project} then retry."
+        );
+        Self {
+            details: vec![json!({
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "SERVICE_DISABLED",
+                "domain": "googleapis.com",
+                "metadata": {"service": service, "consumer": consumer},
+            })],
+            ..Self::new(403, "PERMISSION_DENIED", message)
+        }
+    }
+
+    /// The answer to a call with a token that is not for it.
+    pub(crate) fn scope_insufficient() -> Self {
+        Self {
+            details: vec![json!({
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+                "domain": "googleapis.com",
+            })],
+            ..Self::new(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes.")
+        }
+    }
+
     pub(crate) fn not_authorized(message: impl Into<String>) -> Self {
         Self::new(403, "PERMISSION_DENIED", message)
     }
@@ -92,7 +122,7 @@ impl ApiError {
     /// `Retry-After` if asked to.
     pub(crate) fn quota(exceeded: &Exceeded, consumer: &str, with_retry_after: bool) -> Self {
         let Exceeded { metric, period, limit, retry_after_seconds } = exceeded;
-        let service = metric.name().split_once('/').map_or(metric.name(), |(service, _)| service);
+        let service = metric.service();
         let (title, period_title) = (metric.title(), period.title());
         Self {
             details: vec![json!({

@@ -13,6 +13,7 @@ use crate::material::Material;
 pub(crate) enum Purpose {
     EncryptDecrypt,
     AsymmetricSign,
+    Mac,
 }
 
 /// `CryptoKeyVersionAlgorithm`, as far as it is simulated.
@@ -22,6 +23,7 @@ pub(crate) enum Algorithm {
     GoogleSymmetricEncryption,
     EcSignP256Sha256,
     EcSignEd25519,
+    HmacSha256,
 }
 
 /// `ProtectionLevel`; both are simulated by the same arithmetic and differ in their limits.
@@ -160,6 +162,7 @@ impl Purpose {
         match algorithm {
             Algorithm::GoogleSymmetricEncryption => self == Self::EncryptDecrypt,
             Algorithm::EcSignP256Sha256 | Algorithm::EcSignEd25519 => self == Self::AsymmetricSign,
+            Algorithm::HmacSha256 => self == Self::Mac,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Controls of how the simulated cloud behaves, and looks at what it was sent: faults, quotas and
 //! published messages. As all of `/sim/v1/`, nothing here exists in a real cloud.
 
+use std::collections::BTreeSet;
+
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +26,7 @@ pub(crate) fn routes() -> Router<Cloud> {
     Router::new()
         .route("/sim/v1/faults", get(list_faults).put(replace_faults))
         .route("/sim/v1/quotas", get(quotas).put(replace_quotas))
+        .route("/sim/v1/disabledApis", put(disable_apis))
         .route("/sim/v1/messages", get(messages))
 }
 
@@ -57,16 +60,34 @@ async fn replace_quotas(
 ) -> Result<Json<QuotaSettings>, ApiError> {
     let quotas: QuotaSettings = wire::body(&body)?;
     let effective = quotas.effective();
+    set(cloud.clone(), |settings| Settings { quotas, ..settings }).await?;
+    cloud.quotas().reset();
+    Ok(Json(effective))
+}
+
+/// These services are enabled nowhere, and all others everywhere.
+async fn disable_apis(
+    State(cloud): State<Cloud>,
+    body: Bytes,
+) -> Result<Json<BTreeSet<String>>, ApiError> {
+    let disabled_apis: BTreeSet<String> = wire::body(&body)?;
+    let answer = disabled_apis.clone();
+    set(cloud, |settings| Settings { disabled_apis, ..settings }).await?;
+    Ok(Json(answer))
+}
+
+/// Stores other settings, off the threads that serve connections.
+async fn set(
+    cloud: Cloud,
+    change: impl FnOnce(Settings) -> Settings + Send + 'static,
+) -> Result<(), ApiError> {
     let stored = tokio::task::spawn_blocking(move || {
         cloud.change(|world| {
-            let settings = Settings { quotas, ..world.settings.clone() };
+            let settings = change(world.settings.clone());
             ((), vec![Change::Put(Record::Settings(settings))])
-        })?;
-        cloud.quotas().reset();
-        Ok(())
+        })
     });
-    stored.await.map_err(|_| ApiError::internal())?.map_err(|error| not_stored(&error))?;
-    Ok(Json(effective))
+    stored.await.map_err(|_| ApiError::internal())?.map_err(|error| not_stored(&error))
 }
 
 #[derive(Deserialize)]

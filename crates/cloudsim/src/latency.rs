@@ -89,7 +89,9 @@ fn pace(api: Api, method: &str) -> Pace {
         (Api::ResourceManager | Api::Iam, _) => (95.0, 150.0),
         (Api::AssetInventory, _) => (300.0, 1200.0),
         (Api::CloudIdentity | Api::Directory, _) => (120.0, 300.0),
-        (Api::Kms, "asymmetricSign" | "encrypt" | "decrypt" | "getPublicKey") => (30.0, 120.0),
+        (Api::Kms, "asymmetricSign" | "macSign" | "encrypt" | "decrypt" | "getPublicKey") => {
+            (30.0, 120.0)
+        }
         (Api::PubSub, "publish") => (30.0, 150.0),
         (Api::Kms | Api::PubSub | Api::SecretManager, _) => (60.0, 200.0),
     };

@@ -37,6 +37,7 @@ mod seed;
 mod serve;
 mod sim;
 mod store;
+mod tokeninfo;
 mod traffic;
 mod usage;
 mod world;
@@ -82,6 +83,7 @@ impl Cloud {
             )
             .merge(sim::routes())
             .merge(knobs::routes())
+            .merge(tokeninfo::routes())
             .fallback(async move |State(cloud): State<Cloud>, request: Request| {
                 traffic.recorded(request, |request| api::google(cloud, request)).await
             })

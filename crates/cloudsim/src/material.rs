@@ -6,6 +6,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -14,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kms::Algorithm;
 
-/// Bytes of an AES-256 key.
-const AES_KEY_BYTES: usize = 32;
+/// Bytes of an AES-256 key, and of a key of HMAC-SHA-256.
+const SYMMETRIC_KEY_BYTES: usize = 32;
 
 /// Bytes of the nonce of AES-GCM, NIST SP 800-38D.
 const NONCE_BYTES: usize = 12;
@@ -49,8 +50,8 @@ impl Material {
     pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, MaterialError> {
         let random = SystemRandom::new();
         let bytes = match algorithm {
-            Algorithm::GoogleSymmetricEncryption => {
-                let mut key = vec![0; AES_KEY_BYTES];
+            Algorithm::GoogleSymmetricEncryption | Algorithm::HmacSha256 => {
+                let mut key = vec![0; SYMMETRIC_KEY_BYTES];
                 rand::fill(&mut key)?;
                 key
             }
@@ -74,12 +75,20 @@ impl Material {
         Ok(self.ed25519()?.try_sign(data)?.as_ref().to_vec())
     }
 
+    /// HMAC-SHA-256.
+    pub(crate) fn mac(&self, data: &[u8]) -> Result<Vec<u8>, MaterialError> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.bytes()?);
+        Ok(hmac::sign(&key, data).as_ref().to_vec())
+    }
+
     /// The public half as a PEM text of `SubjectPublicKeyInfo`.
     pub(crate) fn public_pem(&self, algorithm: Algorithm) -> Result<String, MaterialError> {
         let der: PublicKeyX509Der<'_> = match algorithm {
             Algorithm::EcSignP256Sha256 => self.p256()?.public_key().as_der()?,
             Algorithm::EcSignEd25519 => self.ed25519()?.public_key().as_der()?,
-            Algorithm::GoogleSymmetricEncryption => return Err(MaterialError),
+            Algorithm::GoogleSymmetricEncryption | Algorithm::HmacSha256 => {
+                return Err(MaterialError);
+            }
         };
         Ok(pem("PUBLIC KEY", der.as_ref()))
     }

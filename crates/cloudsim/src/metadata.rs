@@ -1,6 +1,8 @@
 //! The metadata server of a virtual machine that runs as one service account, see
 //! <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -92,11 +94,22 @@ struct DirectoryQuery {
     recursive: Option<String>,
 }
 
-/// Parameters of `token` and `identity`; scopes are accepted and do not narrow a token.
+/// Parameters of `token` and `identity`.
 #[derive(Deserialize)]
 struct ItemQuery {
     #[serde(default)]
     audience: Option<String>,
+    /// Comma-separated; as on Cloud Run, a token may be had for any scope
+    /// (<https://cloud.google.com/run/docs/securing/service-identity#access_tokens>).
+    #[serde(default)]
+    scopes: Option<String>,
+}
+
+impl ItemQuery {
+    fn scopes(&self) -> BTreeSet<String> {
+        let asked = self.scopes.as_deref().unwrap_or(SCOPE);
+        asked.split(',').map(|scope| scope.trim().to_owned()).collect()
+    }
 }
 
 async fn account_item(
@@ -111,16 +124,16 @@ async fn account_item(
         "email" => machine.account.email.into_response(),
         "aliases" => "default\n".into_response(),
         "scopes" => format!("{SCOPE}\n").into_response(),
-        "token" => token(machine).await,
+        "token" => token(machine, query.scopes()).await,
         "identity" => identity(&machine, query.audience.as_deref()),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-async fn token(machine: Machine) -> Response {
+async fn token(machine: Machine, scopes: BTreeSet<String>) -> Response {
     let now = machine.cloud.now();
     let issued = tokio::task::spawn_blocking(move || {
-        machine.cloud.token_with_expiry(&machine.account.email)
+        machine.cloud.token_with_expiry(&machine.account.email, Some(&scopes))
     })
     .await;
     match issued {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::policy::StoredPolicy;
+use crate::policy::{Policy, StoredPolicy};
 use crate::world::{Change, Group, NodeKind, Person, Record, Removed, ServiceAccount, World};
 
 /// A principal as policies name it: `user:ADDRESS`, `serviceAccount:ADDRESS` or `group:ADDRESS`.
@@ -102,7 +102,15 @@ impl Principal {
                     ApiError::invalid(format!("the project {project} does not exist"))
                 })?;
                 let project = owner.id.clone();
-                let account = ServiceAccount { email, id, project, groups_reader, users_reader };
+                let account = ServiceAccount {
+                    email,
+                    id,
+                    project,
+                    groups_reader,
+                    users_reader,
+                    policy: Policy::default(),
+                    user_managed_keys: Vec::new(),
+                };
                 Ok((json!(account), Record::ServiceAccount(account)))
             }
             Kind::Group => {

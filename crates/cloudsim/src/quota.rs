@@ -139,7 +139,7 @@ impl Metric {
             (Api::Iam, _) => Self::IamRead,
             (Api::CloudIdentity, _) => Self::CloudIdentity,
             (Api::Directory, _) => Self::Directory,
-            (Api::Kms, "asymmetricSign" | "encrypt" | "decrypt" | "getPublicKey") => {
+            (Api::Kms, "asymmetricSign" | "macSign" | "encrypt" | "decrypt" | "getPublicKey") => {
                 Self::KmsCrypto
             }
             (Api::Kms, _) if is_read => Self::KmsRead,
@@ -155,6 +155,11 @@ impl Metric {
     /// Google's name of the metric; the part before the slash is the service.
     pub(crate) fn name(self) -> &'static str {
         self.facts().name
+    }
+
+    /// The service that the metric belongs to, such as `cloudasset.googleapis.com`.
+    pub(crate) fn service(self) -> &'static str {
+        self.name().split_once('/').map_or(self.name(), |(service, _)| service)
     }
 
     /// The metric as Google's messages name it.

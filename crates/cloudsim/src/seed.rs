@@ -136,7 +136,7 @@ pub(crate) fn changes(
         if !world.knows(&account) {
             return Err(SeedError::Unknown { what: "token", name: account });
         }
-        records.push(Record::Token(Token { secret: token, account, expires: None }));
+        records.push(Record::Token(Token { secret: token, account, expires: None, scopes: None }));
     }
     for (resource, policy) in policies {
         records.push(Record::Policy(seeded_policy(&world, resource, policy)?));

@@ -218,6 +218,7 @@ mod tests {
             secret: token.into(),
             account: account.into(),
             expires: None,
+            scopes: None,
         }))
     }
 }

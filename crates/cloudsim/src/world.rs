@@ -75,6 +75,16 @@ pub(crate) struct ServiceAccount {
     pub(crate) groups_reader: bool,
     #[serde(default)]
     pub(crate) users_reader: bool,
+    /// Who may use it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) policy: Policy,
+    /// Ids of the keys that people made for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) user_managed_keys: Vec<String>,
+}
+
+fn is_default(policy: &Policy) -> bool {
+    *policy == Policy::default()
 }
 
 /// A Google group; members are addresses of people, service accounts and groups.
@@ -146,6 +156,9 @@ pub(crate) struct Token {
     pub(crate) secret: String,
     pub(crate) account: String,
     pub(crate) expires: Option<DateTime<Utc>>,
+    /// The OAuth scopes that it was issued for; `None`: whatever its account may do.
+    #[serde(default)]
+    pub(crate) scopes: Option<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Token {
@@ -189,6 +202,10 @@ pub(crate) struct Settings {
     /// or more, <https://cloud.google.com/iam/docs/access-change-propagation>.
     #[serde(default)]
     pub(crate) policy_lag_seconds: u32,
+    /// Services, such as `cloudasset.googleapis.com`, that nobody's project has enabled; changed by
+    /// `PUT /sim/v1/disabledApis`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) disabled_apis: BTreeSet<String>,
 }
 
 /// A private key (PKCS #8) that must survive a restart.

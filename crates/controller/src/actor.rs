@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
 use crate::queue::{BACKOFF_MAX, exponential, jittered};
+use crate::sight::{Room, Sight};
 use crate::turn::{self, Batch, TurnEnd};
 
 /// The first delay after a lost race for the policy: long enough for the other writer to finish.
@@ -55,6 +56,8 @@ struct Mailbox {
     swept_at: Option<Duration>,
     /// The requests of which it held bindings then.
     holding: BTreeSet<RequestId>,
+    /// What its policy was last seen to hold.
+    sight: Option<Sight>,
     /// Fences that were refused, with the policy's etag then: not tried again on the very same policy.
     refused_fences: BTreeMap<RequestId, String>,
 }
@@ -122,6 +125,22 @@ impl Actors {
                 mailbox.holding.remove(id);
             }
         }
+    }
+
+    /// Notes what a policy holds; if everything that its titles name was looked at, what was seen before is forgotten.
+    pub(crate) fn saw(&self, resource: &Resource, is_whole: bool, sight: Sight) {
+        let mut all = self.lock();
+        let mailbox = all.entry(resource.clone()).or_default();
+        let before = mailbox.sight.take().filter(|_| !is_whole);
+        mailbox.sight = Some(sight.after(before));
+    }
+
+    /// Over all policies, as last seen: the bindings with our title that no verified fact asks for, and the least room.
+    pub(crate) fn sights(&self) -> (usize, Option<Room>) {
+        let all = self.lock();
+        let sights = || all.values().filter_map(|mailbox| mailbox.sight.as_ref());
+        let unauthorised = sights().map(Sight::unauthorised).fold(0, usize::saturating_add);
+        (unauthorised, sights().map(Sight::room).reduce(Room::least))
     }
 
     /// Where bindings of a request were last seen; and which policy of ours was not looked at yet, if there is one.
@@ -247,7 +266,7 @@ impl Actors {
                     bits,
                 )
             }
-            TurnEnd::Failed { batch, wait_at_least } => {
+            TurnEnd::Failed { batch, wait_at_least, .. } => {
                 mailbox.batch.join(batch);
                 mailbox.failures = mailbox.failures.saturating_add(1);
                 let delay = exponential(FAILURE_BACKOFF_FIRST, BACKOFF_MAX, mailbox.failures);
@@ -264,7 +283,11 @@ impl Actors {
 async fn run(context: Arc<Context>, resource: Resource) {
     while let Some(batch) = context.actors.take(&resource, context.stop.is_cancelled()) {
         let end = turn::take(&context, &resource, batch).await;
+        let is_over_quota = end.is_over_quota();
         let delay = context.actors.ended(&resource, end, context.ports.entropy.bits());
+        if is_over_quota {
+            context.metrics.quota_wait(delay);
+        }
         if !delay.is_zero() {
             tokio::select! {
                 biased;

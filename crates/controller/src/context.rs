@@ -13,7 +13,7 @@ use curfew_ports::{
 use crate::actor::Actors;
 use crate::gather::Lookups;
 use crate::ledger::Noted;
-use crate::metrics::Metrics;
+use crate::metrics::{LiveRequests, Metrics, State, Watched};
 use crate::queue::Queue;
 use crate::record::Mended;
 use crate::settings::Settings;
@@ -72,6 +72,9 @@ pub(crate) struct Context {
     pub(crate) mended: Mended,
     pub(crate) stop: CancellationToken,
     has_synced: AtomicBool,
+    /// When the watch last said anything, and when the last whole read of the live set began; at first, the start.
+    heard_at: Mutex<Duration>,
+    resynced_at: Mutex<Duration>,
     compared: Mutex<Option<Compared>>,
 }
 
@@ -102,6 +105,8 @@ impl Context {
             mended: Mended::default(),
             stop,
             has_synced: AtomicBool::new(false),
+            heard_at: Mutex::new(ports.clock.elapsed()),
+            resynced_at: Mutex::new(ports.clock.elapsed()),
             compared: Mutex::new(None),
             ports,
             settings,
@@ -134,8 +139,22 @@ impl Context {
         skew.abs() <= CLOCK_SKEW_MAX
     }
 
-    pub(crate) fn synced(&self) {
+    /// Notes that the whole live set was read, from `began` on.
+    pub(crate) fn synced(&self, began: Duration) {
         self.has_synced.store(true, Ordering::Relaxed);
+        *self.resynced_at.lock().unwrap_or_else(PoisonError::into_inner) = began;
+    }
+
+    /// Notes that the watch said something.
+    pub(crate) fn heard(&self) {
+        let now = self.ports.clock.elapsed();
+        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// How long ago something was.
+    fn since(&self, at: &Mutex<Duration>) -> Duration {
+        let at = *at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ports.clock.elapsed().saturating_sub(at)
     }
 
     /// Compares the store's commit time with the clock at the middle of a call that took `took`.
@@ -161,6 +180,21 @@ impl Context {
                 skew_ms = skew.num_milliseconds(),
                 "this clock and the store's differ by more than 2 s: nothing is acted on"
             );
+        }
+    }
+}
+
+impl Watched for Context {
+    fn state(&self) -> State {
+        let (unauthorised, room) = self.actors.sights();
+        let has_synced = self.has_synced.load(Ordering::Relaxed);
+        State {
+            queue: self.queue.state(),
+            requests: has_synced.then(|| LiveRequests::of(&self.view.all(), self.now())),
+            unauthorised,
+            room,
+            watch_age: self.since(&self.heard_at),
+            resync_age: self.since(&self.resynced_at),
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::pass::priority;
 use crate::queue::Priority;
 use crate::turn::{Batch, resource_of};
 
+/// The kinds of events of the watch, as metrics name them.
+pub(crate) const EVENTS: [&str; 4] = ["changed", "gone", "current", "interrupted"];
+
 /// How soon a failed resync is tried again.
 const RESYNC_RETRY: Duration = Duration::from_secs(1);
 
@@ -28,7 +31,7 @@ pub(crate) async fn resync_forever(context: Arc<Context>) {
         let started = context.ports.clock.elapsed();
         let pause = match resync(&context).await {
             Ok(()) => {
-                context.synced();
+                context.synced(started);
                 context.metrics.resynced(context.ports.clock.elapsed().saturating_sub(started));
                 planted!("no-resync", Duration::from_hours(24), context.settings.resync_every)
             }
@@ -54,7 +57,6 @@ async fn resync(context: &Context) -> Result<(), PortError> {
     let gone: Vec<RequestId> = known_before.difference(&in_store).cloned().collect();
     look_up(context, &gone).await?;
     context.view.forget(context.now());
-    context.metrics.snapshot(&context.view.all());
     Ok(())
 }
 
@@ -95,6 +97,7 @@ pub(crate) async fn watch_forever(context: Arc<Context>) {
             event = events.next() => event,
             () = context.stop.cancelled() => return,
         };
+        note(&context, event.as_ref());
         match event {
             Some(WatchEvent::Changed(stored)) => learn(&context, *stored, None),
             Some(WatchEvent::Gone(id)) => {
@@ -110,7 +113,22 @@ pub(crate) async fn watch_forever(context: Arc<Context>) {
             None if is_stopped(&context, RESYNC_RETRY).await => return,
             None => events = context.ports.store.watch_live(),
         }
-        context.metrics.watch_event();
+    }
+}
+
+/// Counts an event. That the stream is interrupted is no sign of life.
+fn note(context: &Context, event: Option<&WatchEvent>) {
+    let [changed, gone, current, interrupted] = EVENTS;
+    let kind = match event {
+        Some(WatchEvent::Changed(_)) => changed,
+        Some(WatchEvent::Gone(_)) => gone,
+        Some(WatchEvent::Current) => current,
+        Some(WatchEvent::Interrupted) => interrupted,
+        None => return,
+    };
+    context.metrics.watch_event(kind);
+    if kind != interrupted {
+        context.heard();
     }
 }
 

@@ -16,6 +16,10 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 /// How soon a beat that failed is tried again.
 const BEAT_RETRY: Duration = Duration::from_secs(1);
 
+/// How long a process that ends tries to take its sign of life back. One that stays is old soon, and whoever waits for the
+/// process to end does not wait for ever.
+const RETIRE_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// One run of this process, as other processes see it.
 pub(crate) struct Pulse {
     replica: ReplicaId,
@@ -50,8 +54,13 @@ impl Pulse {
                 }
             };
         }
-        if let Err(error) = context.ports.store.retire(&self.replica).await {
-            tracing::warn!(error = error.chain(), "the heartbeat could not be taken back");
+        let retired = context.ports.store.retire(&self.replica);
+        match tokio::time::timeout(RETIRE_TIME_MAX, retired).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = error.chain(), "the heartbeat could not be taken back");
+            }
+            Err(_) => tracing::warn!("the heartbeat could not be taken back in time"),
         }
     }
 

@@ -20,10 +20,11 @@ mod record;
 mod search;
 mod settings;
 mod shared;
+mod sight;
 mod turn;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,7 @@ pub use settings::{Operators, Settings};
 
 use context::Context;
 use heartbeat::Pulse;
+use metrics::Watched;
 
 /// The controller of one installation.
 pub struct Controller {
@@ -49,7 +51,11 @@ impl Controller {
         metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
-        Self { context: Arc::new(Context::new(ports, settings, metrics, stop)) }
+        metrics.workers(settings.n_workers);
+        let context = Arc::new(Context::new(ports, settings, metrics, stop));
+        let watched: Weak<dyn Watched> = Arc::downgrade(&(context.clone() as Arc<dyn Watched>));
+        context.metrics.watch(watched);
+        Self { context }
     }
 
     /// Whether it has seen the whole live set and agrees with the store about the time.

@@ -9,7 +9,6 @@ use curfew_core::id::RequestId;
 use curfew_core::plan::Reason;
 use curfew_core::planted;
 use curfew_core::reconcile;
-use curfew_core::request::Rejection;
 use curfew_core::resource::Resource;
 use curfew_core::{Plan, World};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::gather::{Seen, gather};
 use crate::ledger;
+use crate::metrics::PassEnd;
 use crate::queue::Priority;
 use crate::record::{Recording, needs_mending, record};
 use crate::turn::{Batch, resource_of};
@@ -29,8 +29,8 @@ const ROUNDS_MAX: usize = 8;
 pub(crate) async fn work(context: Arc<Context>) {
     while let Some(id) = context.queue.next().await {
         let started = context.ports.clock.elapsed();
-        pass(&context, &id).await;
-        context.metrics.reconciled(context.ports.clock.elapsed().saturating_sub(started));
+        let end = pass(&context, &id).await;
+        context.metrics.passed(end, context.ports.clock.elapsed().saturating_sub(started));
         context.queue.done(&id);
     }
 }
@@ -56,17 +56,17 @@ pub(crate) fn priority(known: &Known, now: DateTime<Utc>) -> Priority {
     }
 }
 
-async fn pass(context: &Arc<Context>, id: &RequestId) {
-    let Some(mut known) = context.view.get(id) else { return };
+async fn pass(context: &Arc<Context>, id: &RequestId) -> PassEnd {
+    let Some(mut known) = context.view.get(id) else { return PassEnd::Success };
     if !context.health().clock_agrees {
-        return context.queue.back_off(id, priority(&known, context.now()));
+        return back_off(context, &known);
     }
-    ledger::note_forgeries(context, &known).await;
     for _ in 0..ROUNDS_MAX {
+        ledger::put_down(context, &known).await;
         let world = gather(context, &known, Seen::nothing()).await;
         // The answers may have taken long.
         if !context.health().clock_agrees {
-            return context.queue.back_off(id, priority(&known, context.now()));
+            return back_off(context, &known);
         }
         let plan = reconcile(&known.request, &world, context.now());
         if plan.facts.is_empty() && !needs_mending(context, &known) {
@@ -75,14 +75,23 @@ async fn pass(context: &Arc<Context>, id: &RequestId) {
         }
         match record(context, &known, &plan.facts).await {
             Recording::Done(next) | Recording::LostRace(Some(next)) => known = next,
-            Recording::LostRace(None) => return context.view.drop(id),
+            Recording::LostRace(None) => {
+                context.view.drop(id);
+                return PassEnd::Success;
+            }
             Recording::Failed(error) => {
                 tracing::warn!(error = error.chain(), request.id = %id, "facts could not be recorded");
-                return context.queue.back_off(id, priority(&known, context.now()));
+                return back_off(context, &known);
             }
         }
     }
     context.queue.add(id, priority(&known, context.now()));
+    PassEnd::Requeue
+}
+
+fn back_off(context: &Context, known: &Known) -> PassEnd {
+    context.queue.back_off(&known.stored.id, priority(known, context.now()));
+    PassEnd::Error
 }
 
 /// With the bug planted, a worker waits by itself for what does not answer.
@@ -94,7 +103,7 @@ async fn wait_if_blocked(plan: &Plan) {
 }
 
 /// Nothing is to be recorded: hand over what concerns the policy, and make the next appointment.
-fn settle(context: &Arc<Context>, known: &Known, world: &World, plan: &Plan) {
+fn settle(context: &Arc<Context>, known: &Known, world: &World, plan: &Plan) -> PassEnd {
     let id = &known.stored.id;
     explain(context, known, &plan.reasons);
     let places = places(known, world);
@@ -104,15 +113,19 @@ fn settle(context: &Arc<Context>, known: &Known, world: &World, plan: &Plan) {
         }
     } else if Chain::of(&known.request.facts).ended.is_some() {
         context.queue.forget_failures(id);
-        return context.view.drop(id);
+        context.view.drop(id);
+        return PassEnd::Success;
     }
     if plan.is_blocked() {
-        return context.queue.back_off(id, priority(known, context.now()));
+        return back_off(context, known);
     }
-    context.queue.forget_failures(id);
-    if let Some(at) = plan.wake_at {
-        context.queue.add_at(id, instant_of(context, at), Priority::Fresh);
+    // Whether a turn that was asked for gets anywhere is for the turn to say.
+    if planted!("turns-without-pause", true, plan.bindings.is_none()) {
+        context.queue.forget_failures(id);
     }
+    let Some(at) = plan.wake_at else { return PassEnd::Success };
+    context.queue.add_at(id, instant_of(context, at), Priority::Fresh);
+    PassEnd::RequeueAfter
 }
 
 /// Whose policies are to be looked at: where bindings were found that no fact records, or else where they belong.
@@ -139,11 +152,4 @@ fn explain(context: &Context, known: &Known, reasons: &[Reason]) {
     if !reasons.is_empty() {
         tracing::debug!(request.id = %known.stored.id, ?reasons, "decided");
     }
-}
-
-/// The rejections of a request's signed parts.
-pub(crate) fn rejections(known: &Known) -> impl Iterator<Item = Rejection> + '_ {
-    let spec = known.request.spec.as_ref().err().copied();
-    spec.into_iter()
-        .chain(known.request.entries.values().filter_map(|entry| entry.as_ref().err().copied()))
 }

@@ -13,7 +13,7 @@ use curfew_ports::Entropy;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, QueueState};
 
 /// The first delay after a failure; each further one doubles it.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
@@ -47,12 +47,18 @@ struct Slots {
     next_turn: u64,
     ready: BTreeMap<(Priority, u64), (RequestId, Instant)>,
     queued: HashMap<RequestId, (Priority, u64)>,
-    /// Being worked on; with a priority if it was added again meanwhile.
-    working: HashMap<RequestId, Option<Priority>>,
+    working: HashMap<RequestId, Working>,
     delayed: BTreeMap<(Instant, RequestId), Priority>,
     wakes: HashMap<RequestId, Instant>,
     failures: HashMap<RequestId, u32>,
     is_closed: bool,
+}
+
+/// What a worker has in hand.
+struct Working {
+    since: Instant,
+    /// If it was added again meanwhile.
+    again: Option<Priority>,
 }
 
 impl Queue {
@@ -62,8 +68,9 @@ impl Queue {
 
     /// Queues a request now.
     pub(crate) fn add(&self, id: &RequestId, priority: Priority) {
-        self.lock().add(id, priority);
-        self.metrics.queue_added();
+        if self.lock().add(id, priority) {
+            self.metrics.queue_added();
+        }
         self.changed.notify_one();
     }
 
@@ -102,9 +109,9 @@ impl Queue {
                 if slots.is_closed {
                     return None;
                 }
-                slots.ripen(Instant::now());
+                slots.ripen(Instant::now(), &self.metrics);
                 if let Some((id, since)) = slots.take() {
-                    self.metrics.queue_taken(slots.ready.len(), since.elapsed());
+                    self.metrics.queue_taken(since.elapsed());
                     // What is left is for another worker.
                     if !slots.ready.is_empty() {
                         self.changed.notify_one();
@@ -128,7 +135,7 @@ impl Queue {
     pub(crate) fn done(&self, id: &RequestId) {
         let again = {
             let mut slots = self.lock();
-            let again = slots.working.remove(id).flatten();
+            let again = slots.working.remove(id).and_then(|working| working.again);
             if let Some(priority) = again {
                 slots.add(id, priority);
             }
@@ -145,26 +152,43 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
+    /// How full it is, and how long its workers have been at what they do.
+    pub(crate) fn state(&self) -> QueueState {
+        let slots = self.lock();
+        let mut state = QueueState { waiting: slots.ready.len(), ..QueueState::default() };
+        for working in slots.working.values() {
+            let age = working.since.elapsed();
+            state.working = state.working.saturating_add(1);
+            state.unfinished = state.unfinished.saturating_add(age);
+            state.longest = state.longest.max(age);
+        }
+        state
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Slots {
-    fn add(&mut self, id: &RequestId, priority: Priority) {
-        if let Some(again) = self.working.get_mut(id) {
+    /// Says whether it was not queued yet: then it counts as added.
+    fn add(&mut self, id: &RequestId, priority: Priority) -> bool {
+        if let Some(Working { again, .. }) = self.working.get_mut(id) {
+            let is_first = again.is_none();
             *again = Some(again.map_or(priority, |earlier| earlier.min(priority)));
-            return;
+            return is_first;
         }
-        if let Some((queued, turn)) = self.queued.get(id).copied() {
-            if priority >= queued {
-                return;
+        let queued = self.queued.get(id).copied();
+        if let Some((earlier, turn)) = queued {
+            if priority >= earlier {
+                return false;
             }
-            self.ready.remove(&(queued, turn));
+            self.ready.remove(&(earlier, turn));
         }
         self.next_turn = self.next_turn.saturating_add(1);
         self.queued.insert(id.clone(), (priority, self.next_turn));
         self.ready.insert((priority, self.next_turn), (id.clone(), Instant::now()));
+        queued.is_none()
     }
 
     fn schedule(&mut self, id: &RequestId, at: Instant, priority: Priority) {
@@ -174,21 +198,23 @@ impl Slots {
         self.delayed.insert((at, id.clone()), priority);
     }
 
-    fn ripen(&mut self, now: Instant) {
+    fn ripen(&mut self, now: Instant, metrics: &Metrics) {
         while let Some(entry) = self.delayed.first_entry() {
             if entry.key().0 > now {
                 break;
             }
             let ((_, id), priority) = entry.remove_entry();
             self.wakes.remove(&id);
-            self.add(&id, priority);
+            if self.add(&id, priority) {
+                metrics.queue_added();
+            }
         }
     }
 
     fn take(&mut self) -> Option<(RequestId, Instant)> {
         let (_, (id, since)) = self.ready.pop_first()?;
         self.queued.remove(&id);
-        self.working.insert(id.clone(), None);
+        self.working.insert(id.clone(), Working { since: Instant::now(), again: None });
         Some((id, since))
     }
 }
@@ -272,6 +298,24 @@ mod tests {
         assert_eq!(queue.next().await, Some(id(1)));
         queue.done(&id(1));
         assert!(is_empty(&queue).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_shows_how_long_it_has_been() {
+        let queue = queue();
+        for n in 1..4 {
+            queue.add(&id(n), Priority::Fresh);
+        }
+        assert_eq!(queue.next().await, Some(id(1)));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(queue.next().await, Some(id(2)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let (unfinished, longest) = (Duration::from_secs(7), Duration::from_secs(6));
+        let state = QueueState { waiting: 1, working: 2, unfinished, longest };
+        assert_eq!(queue.state(), state);
+        queue.done(&id(1));
+        let (unfinished, longest) = (Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!(queue.state(), QueueState { waiting: 1, working: 1, unfinished, longest });
     }
 
     #[tokio::test(start_paused = true)]

@@ -172,10 +172,13 @@ async fn look_again(context: &Context, known: &Known) -> Recording {
 /// One log line and the counters for each fact. `operation.id` groups them in Cloud Logging.
 fn announce(context: &Context, known: &Known, drafts: &[DraftFact]) {
     let id = &known.stored.id;
-    for draft in drafts {
+    let n_before = known.request.facts.len().saturating_sub(drafts.len());
+    for (nth, draft) in drafts.iter().enumerate() {
         tracing::info!(
             request.id = %id,
             operation.id = %id,
+            operation.first = n_before == 0 && nth == 0,
+            operation.last = matches!(draft, Fact::Ended { .. }),
             event = audit_event(draft),
             fact = draft.kind(),
             detail = detail(draft),

@@ -13,6 +13,7 @@ use curfew_core::chain::Chain;
 use curfew_core::fact::TagSubject;
 use curfew_core::id::RequestId;
 use curfew_core::observe::{Marks, observe};
+use curfew_core::planted;
 use curfew_core::policy::{Binding, Policy};
 use curfew_core::request::{Rejection, Request};
 use curfew_core::resource::Resource;
@@ -26,8 +27,9 @@ use crate::view::Known;
 /// forged likenesses.
 const PLACES_MAX: usize = 4;
 
-/// How often at most a policy is read because a document that does not verify names it. Thousands of such documents
-/// cost a tenth of the read quota (600 a minute), and wait for each other.
+/// How often at most a policy is read because a document that does not verify names it, in the long run. Thousands of
+/// such documents cost a tenth of the read quota (600 a minute), and wait for each other; each gets all that it names
+/// read at once, or nothing, since answers to only some of its questions are too old by the time of the next.
 pub(crate) const NAMED_READ_EVERY: Duration = Duration::from_secs(1);
 
 /// That a request may have been granted although its facts do not say so, and where.
@@ -83,8 +85,12 @@ pub(crate) async fn strays(
     let id = &known.stored.id;
     let (mut found, mut unread) =
         if doubt.is_anywhere { context.actors.holding(id) } else { (BTreeSet::new(), None) };
-    for place in doubt.places.iter().filter(|place| Some(*place) != here) {
-        match context.lookups.bearers(context, place).await {
+    let places = doubt.places.iter().filter(|place| Some(*place) != here).collect::<Vec<_>>();
+    let may_read = planted!("one-place-at-a-time", false, context.lookups.may_read_named(&places));
+    for place in places {
+        let may_read =
+            planted!("one-place-at-a-time", context.lookups.may_read_named(&[place]), may_read);
+        match context.lookups.bearers(context, place, may_read).await {
             Ok(bearers) if bearers.contains(id) => drop(found.insert(place.clone())),
             Ok(_) => {}
             Err(error) => unread = Some(error.chain()),
@@ -122,13 +128,13 @@ pub(crate) fn bearers(
     named.into_iter().filter(is_borne).collect()
 }
 
-/// The answers to [`bearers`] on policies that documents name, read no more often than [`NAMED_READ_EVERY`].
+/// The answer to [`bearers`] on a policy that a document names, if it may be read now.
 pub(crate) async fn read_bearers(
     context: &Context,
     place: &Resource,
-    is_due: bool,
+    may_read: bool,
 ) -> Result<Arc<BTreeSet<RequestId>>, PortError> {
-    if !is_due {
+    if !may_read {
         let act =
             format!("read the policy of {place}, which a document that does not verify names");
         return Err(PortError::new(RetryClass::RateLimited(Some(NAMED_READ_EVERY)), act));

@@ -33,6 +33,12 @@ struct Answer<V> {
     cell: Arc<OnceCell<V>>,
 }
 
+impl<V> Answer<V> {
+    fn is_fresh(&self, now: Duration) -> bool {
+        now.saturating_sub(self.asked_at) < planted!("answers-for-ever", Duration::MAX, age_max())
+    }
+}
+
 impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, answers: Mutex::new(HashMap::new()) }
@@ -47,12 +53,16 @@ impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
         cell.get_or_try_init(ask).await.cloned()
     }
 
+    /// Whether there is an answer that is fresh.
+    pub(crate) fn has_fresh(&self, key: &K) -> bool {
+        let now = self.clock.elapsed();
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(key).is_some_and(|answer| answer.is_fresh(now) && answer.cell.initialized())
+    }
+
     fn cell(&self, key: &K) -> Arc<OnceCell<V>> {
         let now = self.clock.elapsed();
-        let is_fresh = |answer: &Answer<V>| {
-            now.saturating_sub(answer.asked_at)
-                < planted!("answers-for-ever", Duration::MAX, age_max())
-        };
+        let is_fresh = |answer: &Answer<V>| answer.is_fresh(now);
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = answers.get(key).filter(|answer| is_fresh(answer)) {
             return answer.cell.clone();

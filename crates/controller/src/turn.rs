@@ -27,8 +27,10 @@ use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::gather::{Seen, gather};
+use crate::metrics::PolicyOp;
 use crate::queue::Priority;
 use crate::record::{Recording, needs_mending, record};
+use crate::sight::{Sight, unauthorised};
 use crate::view::Known;
 
 /// A write is abandoned if more than this has passed since the documents were read again: what they said may be over.
@@ -69,7 +71,20 @@ pub(crate) enum TurnEnd {
     /// Somebody else wrote the policy, or the documents got too old: again, soon.
     Conflict(Batch),
     /// A call failed: again, after a back-off.
-    Failed { batch: Batch, wait_at_least: Duration },
+    Failed { batch: Batch, wait_at_least: Duration, is_over_quota: bool },
+}
+
+impl TurnEnd {
+    /// A failed call.
+    fn failed(batch: Batch, error: &PortError) -> Self {
+        let is_over_quota = matches!(error.class, RetryClass::RateLimited(_));
+        Self::Failed { batch, wait_at_least: error.wait_at_least(), is_over_quota }
+    }
+
+    /// Whether it failed because a quota is used up.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        matches!(self, Self::Failed { is_over_quota: true, .. })
+    }
 }
 
 /// One request in a turn.
@@ -78,6 +93,8 @@ struct Look {
     plan: Plan,
     /// Whether the policy holds a binding of it.
     holds: bool,
+    /// How many bindings under its title none of its facts asks for.
+    unauthorised: usize,
 }
 
 /// Where a policy comes from.
@@ -134,10 +151,6 @@ fn halves(edits: &[SetBindings]) -> [BTreeSet<RequestId>; 2] {
     [ids(&removals), ids(&additions)]
 }
 
-fn failed(batch: Batch, wait_at_least: Duration) -> TurnEnd {
-    TurnEnd::Failed { batch, wait_at_least }
-}
-
 struct Turn<'a> {
     context: &'a Arc<Context>,
     resource: &'a Resource,
@@ -155,6 +168,7 @@ impl Turn<'_> {
             Err(error) => return self.give_up(batch, "read the requests of a turn", &error),
         };
         self.note(batch.whole, &looks);
+        self.see(&batch, batch.whole, &policy, &looks);
         self.record_facts(&looks).await;
         let edits = self.edits(&looks, &policy);
         let applied = apply_edits(&policy, &edits, &GOOGLE_LIMITS);
@@ -195,9 +209,11 @@ impl Turn<'_> {
         let looks = known.filter(|known| self.is_home_of(known)).map(|known| async move {
             let seen = self.seen(&known, policy, source);
             let holds = !seen.bindings.known().is_none_or(ObservedBindings::is_clear);
+            let unauthorised =
+                seen.bindings.known().map_or(0, |seen| unauthorised(&known.request, seen));
             let world = gather(self.context, &known, seen).await;
             let plan = reconcile(&known.request, &world, self.context.now());
-            Look { known, plan, holds }
+            Look { known, plan, holds, unauthorised }
         });
         Ok(join_all(looks).await)
     }
@@ -206,8 +222,7 @@ impl Turn<'_> {
     fn is_home_of(&self, known: &Known) -> bool {
         let is_home = resource_of(&known.request).is_none_or(|home| home == *self.resource);
         if !is_home {
-            self.context.metrics.planted(1);
-            tracing::error!(request.id = %known.stored.id, resource = %self.resource, "a binding bears the title of a request on another resource");
+            tracing::error!(operation.id = %known.stored.id, request.id = %known.stored.id, resource = %self.resource, "a binding bears the title of a request on another resource");
         }
         is_home
     }
@@ -221,8 +236,7 @@ impl Turn<'_> {
     fn seen(&self, known: &Known, policy: &Policy, source: Source) -> Seen<'_> {
         let bindings = self.observe(known, policy);
         if !bindings.planted.is_empty() {
-            self.context.metrics.planted(bindings.planted.len());
-            tracing::error!(request.id = %known.stored.id, resource = %self.resource, n = bindings.planted.len(), "bindings that bear this request's title were not written by this controller");
+            tracing::error!(operation.id = %known.stored.id, request.id = %known.stored.id, resource = %self.resource, n = bindings.planted.len(), "bindings that bear this request's title were not written by this controller");
         }
         let answered = (source == Source::Answer).then(|| Answered {
             facts_known_before_read: self.knew(&known.stored.id),
@@ -263,6 +277,14 @@ impl Turn<'_> {
         let holding = looks.iter().map(|look| (&look.known.stored.id, look.holds));
         let swept_at = is_whole.then(|| self.context.ports.clock.elapsed());
         self.context.actors.looked(self.resource, swept_at, holding);
+    }
+
+    /// Notes for operators what the policy holds.
+    fn see(&self, batch: &Batch, is_whole: bool, policy: &Policy, looks: &[Look]) {
+        let installation = &self.context.settings.installation;
+        let looked = looks.iter().map(|look| (&look.known.stored.id, look.unauthorised));
+        let sight = Sight::of(policy, installation, &batch.ids, looked);
+        self.context.actors.saw(self.resource, is_whole, sight);
     }
 
     /// Plans with facts leave the turn: the facts are recorded, and the next pass acts on them.
@@ -344,8 +366,7 @@ impl Turn<'_> {
         }
         match self.context.ports.policies.set(self.resource, wanted, &write).await {
             Ok(stored) => {
-                self.context.metrics.policy_written("ok", edits.len());
-                tracing::info!(resource = %self.resource, write.id = %write, n_requests = edits.len(), "policy written");
+                self.announce("ok", &write, edits);
                 let ((), end) = tokio::join!(
                     self.close_intent(write, read),
                     self.after_write(batch, edits, &stored)
@@ -376,7 +397,11 @@ impl Turn<'_> {
         }
         self.context.metrics.foreign_diff_refused();
         tracing::error!(resource = %self.resource, "refused to write a policy that differs in bindings that are not ours");
-        Err(failed(batch.clone(), Duration::ZERO))
+        Err(TurnEnd::Failed {
+            batch: batch.clone(),
+            wait_at_least: Duration::ZERO,
+            is_over_quota: false,
+        })
     }
 
     /// The write was answered: look at the documents once more and record what that means.
@@ -387,11 +412,12 @@ impl Turn<'_> {
         match self.look(&batch.ids, stored, Source::Answer).await {
             Ok(looks) => {
                 self.note(false, &looks);
+                self.see(batch, false, stored, &looks);
                 self.record_facts(&looks).await;
                 for look in looks.iter().filter(|look| look.plan.facts.is_empty()) {
                     let id = &look.known.stored.id;
                     // What is still there may be of a request that ended meanwhile: no pass would look at the policy.
-                    if look.plan.bindings.is_some() {
+                    if planted!("leftovers-ignored", false, look.plan.bindings.is_some()) {
                         self.context.actors.submit(
                             self.context,
                             self.resource,
@@ -417,7 +443,7 @@ impl Turn<'_> {
         write: WriteId,
         error: PortError,
     ) -> TurnEnd {
-        self.context.metrics.policy_written(error.class.as_str(), edits.len());
+        self.announce(error.class.as_str(), &write, edits);
         if error.class
             == planted!("no-answer-is-a-refusal", RetryClass::Denied, RetryClass::Unavailable)
         {
@@ -460,8 +486,8 @@ impl Turn<'_> {
                 TurnEnd::NotTaken(_) => return TurnEnd::NotTaken(batch.clone()),
                 // The rest waits for the next turn: the policy or the cloud is not as it was.
                 TurnEnd::Conflict(_) => return TurnEnd::Conflict(batch.clone()),
-                TurnEnd::Failed { wait_at_least, .. } => {
-                    return failed(batch.clone(), wait_at_least);
+                TurnEnd::Failed { wait_at_least, is_over_quota, .. } => {
+                    return TurnEnd::Failed { batch: batch.clone(), wait_at_least, is_over_quota };
                 }
             }
         }
@@ -487,8 +513,25 @@ impl Turn<'_> {
             Seen { refused: Some(error.act.clone()), ..self.seen(&known, read, Source::Read) };
         let world = gather(self.context, &known, seen).await;
         let plan = reconcile(&known.request, &world, self.context.now());
-        self.record_facts(&[Look { known, plan, holds: false }]).await;
+        self.record_facts(&[Look { known, plan, holds: false, unauthorised: 0 }]).await;
         TurnEnd::Done
+    }
+
+    /// One line and the counters for a policy write that was sent, however it went.
+    fn announce(&self, result: &'static str, write: &WriteId, edits: &[SetBindings]) {
+        let op = PolicyOp::of(edits);
+        let requests: Vec<&str> = edits.iter().map(|edit| edit.request.as_str()).collect();
+        let requests = requests.join(" ");
+        tracing::info!(
+            event = "curfew.writePolicy",
+            resource = %self.resource,
+            write.id = %write,
+            op = op.as_str(),
+            result,
+            requests,
+            "policy write"
+        );
+        self.context.metrics.policy_written(op, result, edits.len());
     }
 
     async fn close_intent(&self, write: WriteId, read: &Policy) {
@@ -511,7 +554,7 @@ impl Turn<'_> {
 
     fn give_up(&self, batch: Batch, what: &'static str, error: &PortError) -> TurnEnd {
         tracing::warn!(error = error.chain(), resource = %self.resource, what, "a turn failed");
-        failed(batch, error.wait_at_least())
+        TurnEnd::failed(batch, error)
     }
 }
 
@@ -528,7 +571,7 @@ async fn unreadable(
     for id in batch.ids {
         // One that ended, and is no longer known for that, may have left something behind.
         let Some(known) = context.view.get(&id) else {
-            left.ids.insert(id);
+            planted!("ended-ids-lost", false, left.ids.insert(id));
             continue;
         };
         let bindings = planted!(
@@ -541,8 +584,8 @@ async fn unreadable(
         if plan.facts.is_empty() {
             left.ids.insert(id);
         } else {
-            turn.record_facts(&[Look { known, plan, holds: false }]).await;
+            turn.record_facts(&[Look { known, plan, holds: false, unauthorised: 0 }]).await;
         }
     }
-    failed(left, error.wait_at_least())
+    TurnEnd::failed(left, error)
 }

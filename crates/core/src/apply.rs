@@ -117,7 +117,7 @@ fn overflow(policy: &Policy, added: &[Binding], limits: &Limits) -> Option<Refus
         return None;
     }
     let principals: usize = policy.bindings.iter().map(|binding| binding.members.len()).sum();
-    if principals > limits.principals {
+    if principals > planted!("no-limit-of-members", usize::MAX, limits.principals) {
         return Some(Refusal::TooManyPrincipals);
     }
     let holds = |binding: &Binding, new: &Binding| {
@@ -125,9 +125,10 @@ fn overflow(policy: &Policy, added: &[Binding], limits: &Limits) -> Option<Refus
             && binding.condition.is_some()
             && new.members.iter().any(|member| binding.members.contains(member))
     };
+    let most = planted!("a-place-unused", 19, limits.same_role_and_member);
     let crowded = |new: &Binding| {
         policy.bindings.iter().filter(|binding| holds(binding, new)).count()
-            > planted!("no-limit", usize::MAX, limits.same_role_and_member)
+            > planted!("no-limit", usize::MAX, most)
     };
     added.iter().any(crowded).then_some(Refusal::TooManyForRoleAndMember)
 }

@@ -128,6 +128,10 @@ pub struct PriorActivation {
 pub fn prior_activations(policy: &Policy, now: DateTime<Utc>) -> Vec<PriorActivation> {
     let prior = |binding: &Binding| {
         let condition = binding.condition.as_ref()?;
+        let is_its = condition.title == condition::JIT_ACCESS_TITLE;
+        if !is_its || condition::is_plainly_over(&condition.expression, now) {
+            return None;
+        }
         let activation = condition::jit_access_activation(&condition.title, &condition.expression)?;
         let [member] = binding.members.as_slice() else { return None };
         let is_in_force = activation.starts_at <= now && now < activation.ends_at;
@@ -139,6 +143,17 @@ pub fn prior_activations(policy: &Policy, now: DateTime<Utc>) -> Vec<PriorActiva
         })
     };
     policy.bindings.iter().filter_map(prior).collect()
+}
+
+impl PriorActivation {
+    /// Whether it gives this role to `who` under this resource condition at `now`.
+    pub fn gives(&self, who: &Principal, role: &Role, condition: &str, now: DateTime<Utc>) -> bool {
+        let Self { role: given, member, activation } = self;
+        given == role
+            && member == who
+            && (activation.starts_at..activation.ends_at).contains(&now)
+            && condition::is_same_condition(&activation.resource_condition, condition)
+    }
 }
 
 impl EligibleBinding {

@@ -7,6 +7,7 @@
 mod entries;
 mod node;
 mod page;
+mod prior;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -22,6 +23,7 @@ use crate::role::Role;
 
 use entries::Shelves;
 use node::ByName;
+use prior::Priors;
 
 pub use entries::{Listed, ListedRole};
 pub use node::{Changes, Node, Placed};
@@ -36,6 +38,7 @@ pub struct Index {
     /// For each folder and organisation every node beneath it, at any depth.
     below: BTreeMap<Resource, BTreeSet<ByName>>,
     shelves: Shelves,
+    priors: Priors,
 }
 
 /// The members that a principal is, or is among: what of the index it can be found under.
@@ -64,6 +67,7 @@ impl Index {
             nodes: self.nodes.clone(),
             below: self.below.clone(),
             shelves: Shelves::default(),
+            priors: Priors::default(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Index {
     pub fn remove_node(&mut self, resource: &Resource) {
         self.take_node(resource);
         self.shelves.clear(resource);
+        self.priors.clear(resource);
     }
 
     fn take_node(&mut self, resource: &Resource) {

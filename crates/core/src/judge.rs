@@ -2,6 +2,7 @@
 //!
 //! Intake runs the very same list when a request is filed, so that a refusal comes early and reads the same.
 
+mod foreseen;
 mod form;
 mod offered;
 mod rules;
@@ -19,6 +20,7 @@ use crate::role::{Powers, Role};
 use crate::spec::Spec;
 use crate::world::Observed;
 
+pub use foreseen::{RoleKnown, foreseen};
 pub use offered::{
     above, activation_for, activation_of, groups_in_question, judge_peer, peer_groups_in_question,
     within_scope,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::fact::{OwnedBinding, TagSubject, tag_text};
 use crate::id::{Installation, RequestId, Tag};
+#[cfg(feature = "planted-bugs")]
+use crate::planted;
 use crate::policy::{Binding, Policy};
 use crate::principal::Principal;
 use crate::resource::Resource;
@@ -62,6 +64,8 @@ pub fn observe(policy: &Policy, marks: &Marks<'_>) -> ObservedBindings {
             Some(owned) if has_valid_tag(&owned, marks) => {
                 observed.ours.insert(owned);
             }
+            #[cfg(feature = "planted-bugs")]
+            _ if planted::is("a-title-is-enough") => observed.altered.push(binding.clone()),
             _ => observed.planted.push(binding.clone()),
         }
     }

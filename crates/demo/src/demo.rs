@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use curfew_cloudsim::{Clock, Cloud, FrontOptions, Latency, Options as CloudOptions};
-use curfew_server::{EmbeddedStore, Mode, Running, config, start};
+use curfew_server::{EmbeddedStore, Mode, Running, config, start_with};
+use prometheus::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -101,13 +102,17 @@ impl Demo {
         let mut around =
             Around { cloud: cloud.clone(), tasks: JoinSet::new(), stop: CancellationToken::new() };
         around.spawn(cloud.clone().serve(ports.cloud, around.stop.clone()));
-        let (store, store_at) = open_store(options, data, ports.store, &around.stop).await?;
+        // Shown on the operations port of the one process. With `--split` the store is in this process, which has no such
+        // port: its metrics are then nowhere to be seen.
+        let registry = Registry::new();
+        let (store, store_at) =
+            open_store(options, data, ports.store, &registry, &around.stop).await?;
         let places = Places::new(options, store_at);
         let (curfew, app) = if options.split {
             let listen = [ports.app, ports.ops, ports.intake_ops];
             split(data, &places, listen, &mut around, &stop).await?
         } else {
-            single(data, &places, ports.ops, &mut around, stop.clone()).await?
+            single(data, &places, ports.ops, registry, &mut around, stop.clone()).await?
         };
         let front =
             FrontOptions { audience: data::AUDIENCE.to_owned(), intake: format!("http://{app}") };
@@ -134,6 +139,7 @@ async fn single(
     data: &Data,
     places: &Places,
     ops: SocketAddr,
+    registry: Registry,
     around: &mut Around,
     stop: CancellationToken,
 ) -> anyhow::Result<(Curfew, SocketAddr)> {
@@ -141,7 +147,7 @@ async fn single(
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let path = data.configuration(Mode::All, places, [any, ops, metadata])?;
     let config = config::load(&path, &BTreeMap::new())?;
-    let running = start(config, Mode::All, stop).await?;
+    let running = Box::pin(start_with(config, Mode::All, registry, stop)).await?;
     let app = running.app.context("intake has no address")?;
     Ok((Curfew::Single(running), app))
 }
@@ -180,12 +186,13 @@ async fn open_store(
     options: &Options,
     data: &Data,
     listen: SocketAddr,
+    registry: &Registry,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Option<EmbeddedStore>, String)> {
     match options.store {
         StoreKind::Embedded => {
             let (path, token) = (data.path("curfew.db"), data::STORE_TOKEN.to_owned());
-            let store = EmbeddedStore::start(&path, listen, token, stop.clone()).await?;
+            let store = EmbeddedStore::start(&path, listen, token, registry, stop.clone()).await?;
             let at = store.address.to_string();
             Ok((Some(store), at))
         }

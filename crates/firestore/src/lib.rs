@@ -24,6 +24,7 @@ mod connect;
 mod document;
 mod list;
 mod names;
+mod probe;
 mod query;
 mod reducer;
 mod resources;
@@ -35,4 +36,5 @@ mod watch;
 pub use connect::{
     Auth, BearerToken, CALL_TIME_MAX, CONNECT_TIME_MAX, ConnectError, RETRY_TIME_MAX, StoreOptions,
 };
+pub use probe::ProbedQuery;
 pub use store::FirestoreStore;

@@ -70,9 +70,14 @@ impl Rpc {
     }
 
     async fn commit(&self, write: Write) -> Result<CommitResponse, Status> {
+        self.commit_all(vec![write]).await
+    }
+
+    /// One attempt to commit these writes; none at all still tells the time.
+    pub(crate) async fn commit_all(&self, writes: Vec<Write>) -> Result<CommitResponse, Status> {
         let request = CommitRequest {
             database: self.db.get_database_path().clone(),
-            writes: vec![write],
+            writes,
             ..Default::default()
         };
         let limit = RequestTimeouts::new().with_total(self.call_time_max);
@@ -127,7 +132,7 @@ impl Rpc {
         Ok(fold)
     }
 
-    async fn run_query(
+    pub(crate) async fn run_query(
         &self,
         query: StructuredQuery,
     ) -> Result<Streaming<RunQueryResponse>, Status> {

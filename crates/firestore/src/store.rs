@@ -32,8 +32,8 @@ use crate::{query, watch};
 /// The request store over Firestore, Google's or a server that speaks its protocol. Cheap to clone.
 #[derive(Clone)]
 pub struct FirestoreStore {
-    rpc: Rpc,
-    names: Names,
+    pub(crate) rpc: Rpc,
+    pub(crate) names: Names,
 }
 
 impl FirestoreStore {

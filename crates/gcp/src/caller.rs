@@ -120,6 +120,11 @@ impl Call {
         Ok(Self { method: Method::POST, body: Some(body), ..Self::get(name, act, url) })
     }
 
+    /// A POST of nothing.
+    pub(crate) fn post_empty(name: &'static str, act: impl Into<String>, url: String) -> Self {
+        Self { method: Method::POST, ..Self::get(name, act, url) }
+    }
+
     pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
@@ -135,6 +140,11 @@ impl Call {
         self
     }
 
+    /// What errors say was tried.
+    pub(crate) fn act(&self) -> &str {
+        &self.act
+    }
+
     /// The error for an answer to this call that is not as documented.
     pub(crate) fn undecodable(&self, why: &str) -> PortError {
         CallError::undecodable(why).at(&self.act)
@@ -143,8 +153,8 @@ impl Call {
 
 /// Sends calls.
 pub(crate) struct Caller {
-    client: Client,
-    tokens: Tokens,
+    pub(crate) client: Client,
+    pub(crate) tokens: Tokens,
     patience: Patience,
     on_call: Option<OnCall>,
     pub(crate) projects_query: Option<String>,
@@ -176,6 +186,11 @@ impl Caller {
 
     /// Sends a call that changes nothing, again if need be, until it is answered or the deadline is near.
     pub(crate) async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, PortError> {
+        self.ask(call).await.map_err(|error| error.at(&call.act))
+    }
+
+    /// The same, for those who want to know more of a failure than its class.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T, CallError> {
         let deadline = Instant::now() + self.patience.read_total;
         let attempt =
             || self.attempt(call, self.patience.read_attempt.min(deadline - Instant::now()));
@@ -190,7 +205,6 @@ impl Caller {
             })
             .adjust(|error, pause| pause.and_then(|pause| pause_before(deadline, error, pause)))
             .await
-            .map_err(|error| error.at(&call.act))
     }
 
     /// Sends a call once.

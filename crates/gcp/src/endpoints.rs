@@ -34,6 +34,12 @@ pub struct Endpoints {
     pub iam: String,
     /// Admin SDK Directory: groups, for licences without transitive search.
     pub directory: String,
+    /// Cloud KMS: signatures and wrapping.
+    pub kms: String,
+    /// What an access token is good for; asked by probes alone.
+    pub oauth2: String,
+    /// Firestore's administration; asked by probes alone.
+    pub firestore: String,
 }
 
 impl Default for Endpoints {
@@ -45,6 +51,9 @@ impl Default for Endpoints {
             cloud_identity: google("cloudidentity"),
             iam: google("iam"),
             directory: google("admin"),
+            kms: google("cloudkms"),
+            oauth2: google("oauth2"),
+            firestore: google("firestore"),
         }
     }
 }
@@ -58,6 +67,9 @@ impl Endpoints {
             cloud_identity: base.to_owned(),
             iam: base.to_owned(),
             directory: base.to_owned(),
+            kms: base.to_owned(),
+            oauth2: base.to_owned(),
+            firestore: base.to_owned(),
         }
     }
 
@@ -69,6 +81,9 @@ impl Endpoints {
             cloud_identity: checked("cloud_identity", &self.cloud_identity)?,
             iam: checked("iam", &self.iam)?,
             directory: checked("directory", &self.directory)?,
+            kms: checked("kms", &self.kms)?,
+            oauth2: checked("oauth2", &self.oauth2)?,
+            firestore: checked("firestore", &self.firestore)?,
         })
     }
 }
@@ -194,6 +209,9 @@ mod tests {
             ("cloud_identity", Endpoints { cloud_identity: evil(), ..base() }),
             ("iam", Endpoints { iam: evil(), ..base() }),
             ("directory", Endpoints { directory: evil(), ..base() }),
+            ("kms", Endpoints { kms: evil(), ..base() }),
+            ("oauth2", Endpoints { oauth2: evil(), ..base() }),
+            ("firestore", Endpoints { firestore: evil(), ..base() }),
         ] {
             let error = endpoints.checked().unwrap_err();
             assert!(

@@ -9,6 +9,7 @@ use google_cloud_auth::errors::CredentialsError;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How much of a foreign text goes into an error: enough for Google's sentences, too little to flood a log.
 const FOREIGN_TEXT_CHARS_MAX: usize = 300;
@@ -76,6 +77,7 @@ pub(crate) struct Refusal {
     code: StatusCode,
     status: String,
     message: String,
+    disabled_service: Option<String>,
     retry_after: Option<Duration>,
 }
 
@@ -104,23 +106,30 @@ struct ErrorBody {
 struct ErrorFields {
     status: String,
     message: String,
+    details: Value,
 }
 
 impl Refusal {
     /// Reads an answer whose status is not a success. A body of another shape, such as a proxy's page, adds nothing.
     pub(crate) fn read(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let ErrorFields { status, message } =
+        let ErrorFields { status, message, details } =
             serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
         Self {
             code,
             status: foreign(&status),
             message: foreign(&message),
+            disabled_service: disabled_service(&details),
             retry_after: retry_after(headers),
         }
     }
 
+    /// The service, such as `cloudasset.googleapis.com`, if the answer is that it is not enabled.
+    pub(crate) fn disabled_service(&self) -> Option<&str> {
+        self.disabled_service.as_deref()
+    }
+
     /// 409 and 412 as Google's guide to read-modify-write names them, and `FAILED_PRECONDITION`, which it also names.
-    fn class(&self) -> RetryClass {
+    pub(crate) fn class(&self) -> RetryClass {
         match (self.code.as_u16(), self.status.as_str()) {
             (409, "ALREADY_EXISTS") => RetryClass::AlreadyExists,
             (409 | 412, _) | (400, "FAILED_PRECONDITION") => RetryClass::Conflict,
@@ -132,6 +141,13 @@ impl Refusal {
             _ => RetryClass::Unavailable,
         }
     }
+}
+
+/// `google.rpc.ErrorInfo` of an API that the calling project has not enabled
+/// (<https://cloud.google.com/apis/design/errors#error_info>).
+fn disabled_service(details: &Value) -> Option<String> {
+    let info = details.as_array()?.iter().find(|detail| detail["reason"] == "SERVICE_DISABLED")?;
+    Some(foreign(info["metadata"]["service"].as_str()?))
 }
 
 /// `Retry-After` in seconds, or as a date, which is read against the answer's own `Date`.
@@ -238,6 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_is_not_enabled_is_told_by_its_name() {
+        let body = |reason: &str| {
+            let info = serde_json::json!({"reason": reason, "metadata": {"service": "iam.googleapis.com"}});
+            serde_json::json!({"error": {"status": "PERMISSION_DENIED", "details": [{"@type": "x"}, info]}})
+        };
+        let read = |reason: &str| {
+            let body = body(reason).to_string();
+            Refusal::read(StatusCode::FORBIDDEN, &HeaderMap::new(), body.as_bytes())
+        };
+        assert_eq!(read("SERVICE_DISABLED").disabled_service(), Some("iam.googleapis.com"));
+        assert_eq!(read("IAM_PERMISSION_DENIED").disabled_service(), None);
+    }
+
+    #[test]
     fn an_error_page_that_is_not_json_adds_nothing() {
         for body in [
             "<html>\n502</html>",
@@ -245,6 +275,8 @@ mod tests {
             "[]",
             r#"{"error":"quota"}"#,
             r#"{"error":{"message":7}}"#,
+            r#"{"error":{"details":{"reason":"SERVICE_DISABLED"}}}"#,
+            r#"{"error":{"details":[7,{"reason":"SERVICE_DISABLED"}]}}"#,
             "\u{0}",
         ] {
             let refusal =

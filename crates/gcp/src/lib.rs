@@ -1,7 +1,7 @@
-//! Google Cloud clients: policies, catalogue, directory.
+//! Google Cloud clients: policies, catalogue, directory, keys.
 //!
 //! One HTTP layer (`caller`) under three ports: [`GoogleCatalog`] reads policies and the hierarchy,
-//! [`GooglePolicies`] writes policies, [`GoogleDirectory`] reads groups. Every answer is untrusted: it is bounded in
+//! [`GooglePolicies`] writes policies, [`GoogleDirectory`] reads groups; [`GoogleKms`] signs and unwraps. Every answer is untrusted: it is bounded in
 //! size, and what does not have the documented shape is an error, never an empty value. Reads are repeated within a
 //! deadline; a policy write is sent once and never repeated here.
 
@@ -13,8 +13,10 @@ mod directory;
 mod endpoints;
 mod failure;
 mod json;
+mod kms;
 mod members;
 mod policies;
+mod probe;
 mod projects;
 mod tokens;
 mod wire;
@@ -30,7 +32,11 @@ pub use caller::{OnCall, Timeouts};
 pub use catalog::GoogleCatalog;
 pub use directory::GoogleDirectory;
 pub use endpoints::{Endpoints, NotAllowed};
+pub use kms::{
+    GoogleKms, KeyName, KeyNameError, KeyVersionName, KmsSigner, PublishedKey, SIGNING_ALGORITHM,
+};
 pub use policies::GooglePolicies;
+pub use probe::{Database, GoogleProbe, Held, ProbeError, Probed, TokenInfo};
 pub use tokens::TokenSource;
 
 use caller::{Caller, Patience};
@@ -101,6 +107,16 @@ impl Google {
     /// The reader and writer of policies.
     pub fn policies(&self) -> GooglePolicies {
         GooglePolicies::new(Arc::clone(&self.caller))
+    }
+
+    /// Looks that change nothing, for `curfew doctor`.
+    pub fn probe(&self) -> GoogleProbe {
+        GoogleProbe::new(Arc::clone(&self.caller))
+    }
+
+    /// Keys in Cloud KMS.
+    pub fn kms(&self) -> GoogleKms {
+        GoogleKms::new(Arc::clone(&self.caller))
     }
 
     /// The reader of groups.

@@ -9,11 +9,14 @@ use crate::ConfigError;
 use crate::endpoints::{NotAllowed, checked, is_loopback};
 use crate::failure::CallError;
 
-/// What the tokens are for: Cloud APIs, and reading groups
-/// (<https://cloud.google.com/identity/docs/reference/rest/v1/groups.memberships/checkTransitiveMembership>).
-const SCOPES: [&str; 2] = [
+/// What the tokens are for: Cloud APIs; reading groups
+/// (<https://cloud.google.com/identity/docs/reference/rest/v1/groups.memberships/checkTransitiveMembership>); and
+/// reading them from the Directory where the licence for that is missing
+/// (<https://developers.google.com/workspace/admin/directory/reference/rest/v1/members/list>).
+const SCOPES: [&str; 3] = [
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/cloud-identity.groups.readonly",
+    "https://www.googleapis.com/auth/admin.directory.group.readonly",
 ];
 
 /// Where access tokens come from.

@@ -113,6 +113,16 @@ pub(crate) async fn record(
         | RetryClass::RateLimited(_)
         | RetryClass::Unavailable => Refusal::store(&error),
     })?;
-    tracing::info!(operation.id = %seen.id(), event = kind.as_str(), "an act was recorded");
+    tracing::info!(operation.id = %seen.id(), event = event(kind), act = kind.as_str(), "an act was recorded");
     view::read(app, seen.id()).await
+}
+
+/// The name that JIT Access gives such an act, for those who already filter on it.
+fn event(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::Decision => "api.activateRole",
+        ActKind::Withdraw | ActKind::Revoke | ActKind::Extend | ActKind::CloseReview => {
+            "api.requestRole"
+        }
+    }
 }

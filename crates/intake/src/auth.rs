@@ -38,6 +38,7 @@ pub(crate) async fn authenticate(
         Ok(assertion) => {
             let caller =
                 Caller { person: assertion.person, authentication: assertion.authentication };
+            tracing::Span::current().record("user", caller.person.email.as_str());
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -46,7 +47,7 @@ pub(crate) async fn authenticate(
 }
 
 fn refused(error: &IapError) -> Refusal {
-    tracing::info!(reason = error.as_str(), "an assertion was refused");
+    tracing::info!(event = "iap.authenticate", reason = error.as_str(), "an assertion was refused");
     let reason = match error {
         IapError::KeysUnavailable => Reason::SignInUnavailable,
         IapError::NotAPerson | IapError::HostedDomain => Reason::AccountNotAdmitted,

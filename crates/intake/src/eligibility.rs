@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use curfew_core::condition::Activation;
-use curfew_core::eligible::{EligibleBinding, offers};
+use curfew_core::eligible::{EligibleBinding, PriorActivation, offers, prior_activations};
 use curfew_core::judge::{Evidence, Rules, above, within_scope};
+use curfew_core::policy::Policy;
 use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_core::role::Powers;
@@ -52,9 +53,16 @@ pub(crate) async fn settle(
     Ok(settled)
 }
 
+/// Live answers about one request.
+pub(crate) struct Gathered {
+    pub(crate) evidence: Evidence,
+    /// What JIT Access gave on the resource and above it, by the node that carries it.
+    pub(crate) prior: Vec<(Resource, PriorActivation)>,
+}
+
 /// Ancestry, offers and memberships, as they are now.
-pub(crate) async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> {
-    let (ancestry, offered) = offered_on(app, &spec.resource).await?;
+pub(crate) async fn gather(app: &App, spec: &Spec) -> Result<Gathered, Refusal> {
+    let Found { ancestry, offered, prior } = offered_on(app, &spec.resource).await?;
     let groups: BTreeSet<Email> = spec
         .roles
         .iter()
@@ -63,7 +71,9 @@ pub(crate) async fn gather(app: &App, spec: &Spec) -> Result<Evidence, Refusal> 
         .collect();
     let member_of = memberships(&*app.intake.directory, groups, spec.principal.email()).await;
     let above_protected = above_protected(app, &spec.resource).await;
-    Ok(Evidence { ancestry, offered, member_of, permissions: BTreeMap::new(), above_protected })
+    let permissions = BTreeMap::new();
+    let evidence = Evidence { ancestry, offered, member_of, permissions, above_protected };
+    Ok(Gathered { evidence, prior })
 }
 
 /// The nodes above the protected ones, if `resource` can be one of them.
@@ -79,15 +89,31 @@ async fn above_protected(app: &App, resource: &Resource) -> Observed<BTreeSet<Re
     }
 }
 
-/// Where a resource lies, and what is eligible there.
-pub(crate) async fn offered_on(
-    app: &App,
-    resource: &Resource,
-) -> Result<(Vec<Resource>, Vec<EligibleBinding>), Refusal> {
+/// What the policies on a resource and above it say.
+pub(crate) struct Found {
+    /// The resource first.
+    pub(crate) ancestry: Vec<Resource>,
+    /// What is eligible there.
+    pub(crate) offered: Vec<EligibleBinding>,
+    /// What JIT Access gave there.
+    prior: Vec<(Resource, PriorActivation)>,
+}
+
+/// Where a resource lies, and what its policies say.
+pub(crate) async fn offered_on(app: &App, resource: &Resource) -> Result<Found, Refusal> {
     let catalog = &*app.intake.catalog;
     let ancestry = catalog.ancestry(resource).await.map_err(|error| unknown_resource(&error))?;
-    let offered = offered(catalog, &ancestry, &app.settings().rules).await;
-    Ok((ancestry, offered.map_err(|error| Refusal::look_up(&error))?))
+    let read = policies(catalog, &ancestry, &app.settings().rules).await;
+    let read = read.map_err(|error| Refusal::look_up(&error))?;
+    let now = app.now();
+    let prior = read.iter().flat_map(|(node, policy)| {
+        prior_activations(policy, now).into_iter().map(|prior| ((*node).clone(), prior))
+    });
+    let prior = prior.collect();
+    let rules = &app.settings().rules;
+    let trusted = read.iter().filter(|(node, _)| rules.trusts(node));
+    let offered = trusted.flat_map(|(node, policy)| offers(node, policy).eligible).collect();
+    Ok(Found { ancestry, offered, prior })
 }
 
 /// Google does not tell what does not exist from what one may not see, and neither is a fault of ours.
@@ -105,17 +131,17 @@ fn unknown_resource(error: &PortError) -> Refusal {
     }
 }
 
-/// Eligible bindings of trusted nodes from the resource up to the scope; what stands above is not ours to look at.
-async fn offered(
+/// Policies of trusted nodes from the resource up to the scope, and of the resource itself, where JIT Access wrote; what
+/// stands above is not ours to look at.
+async fn policies<'a>(
     catalog: &dyn Catalog,
-    ancestry: &[Resource],
+    ancestry: &'a [Resource],
     rules: &Rules,
-) -> Result<Vec<EligibleBinding>, PortError> {
-    let nodes = within_scope(ancestry, rules).iter().filter(|node| rules.trusts(node));
-    let asked = nodes.map(|node| async move {
-        Ok::<_, PortError>(offers(node, &catalog.policy(node).await?).eligible)
-    });
-    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+) -> Result<Vec<(&'a Resource, Policy)>, PortError> {
+    let is_read = |node: &&Resource| rules.trusts(node) || ancestry.first() == Some(*node);
+    let nodes = within_scope(ancestry, rules).iter().filter(is_read);
+    let asked = nodes.map(|node| async move { Ok((node, catalog.policy(node).await?)) });
+    try_join_all(asked).await
 }
 
 pub(crate) async fn memberships(

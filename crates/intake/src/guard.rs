@@ -4,11 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tracing::Instrument as _;
 
+use crate::asked::Asked;
 use crate::auth::Caller;
 use crate::errors::{Reason, Refusal};
 use crate::{Shared, ui};
@@ -31,15 +33,16 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// A reply that takes longer is given up: every look-up has its own, shorter limit.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Counts how long the reply took, by matched route.
+/// Counts how long the reply took, by matched route, and writes a line about it. What is logged meanwhile belongs to the
+/// request's trace and to who sent it.
 pub(crate) async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let began = app.intake.clock.elapsed();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let asked = Asked::of(&request);
+    let span = Asked::span(request.headers());
+    let response = next.run(request).instrument(span.clone()).await;
     let took = app.intake.clock.elapsed().saturating_sub(began);
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    app.intake.metrics.observe(route, &method, response.status(), took);
+    app.intake.metrics.observe(asked.route(), &asked.method, response.status(), took);
+    span.in_scope(|| asked.log(&response, took));
     response
 }
 

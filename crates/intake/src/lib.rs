@@ -8,6 +8,7 @@
 
 mod acts;
 mod api;
+mod asked;
 mod auth;
 mod body;
 mod decisions;
@@ -30,6 +31,7 @@ mod standing;
 mod tests;
 mod text;
 mod timeline;
+mod trace;
 mod ui;
 mod view;
 mod warnings;

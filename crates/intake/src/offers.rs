@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use curfew_core::condition::Activation;
-use curfew_core::danger::Dangerous;
+use curfew_core::eligible::PriorActivation;
 use curfew_core::index::{Index, Listed, Node, Offer, OfferKey, Page, Search};
-use curfew_core::judge::{Rules, activation_for};
-use curfew_core::principal::{Email, Member};
+use curfew_core::judge::{RoleKnown, Rules, activation_for, foreseen};
+use curfew_core::principal::{Email, Member, Principal};
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_ports::{Catalog, Clock, Entropy};
@@ -63,6 +63,8 @@ struct Kept {
     index: Index,
     powers: Powers,
     flaws: Flaws,
+    /// The nodes that protected ones lie in.
+    above_protected: BTreeSet<Resource>,
     as_of: Option<AsOf>,
 }
 
@@ -136,6 +138,18 @@ impl Shelf {
             self.look_for(resource).await?;
         }
         self.read(person, look).await
+    }
+
+    /// Until when JIT Access gave `who` what is offered there, as far as is known at the moment: nothing is waited for.
+    pub(crate) fn prior_end(
+        &self,
+        who: &Principal,
+        offer: &OfferKey,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let kept = self.kept();
+        let lists = Lists { kept: &kept, rules: &self.rules };
+        Some(lists.prior(who, offer, now)?.1.activation.ends_at)
     }
 
     /// How old the index is.
@@ -242,7 +256,23 @@ impl Lists<'_> {
 
     /// Whether the role's permissions let its holder make itself more powerful; `None` if that could not be read.
     pub(crate) fn is_dangerous(&self, role: &Role) -> Option<bool> {
-        self.kept.powers.is_dangerous(role)
+        match self.kept.powers.of(role) {
+            RoleKnown::Gives { is_dangerous, .. } => Some(is_dangerous),
+            // What does not exist gives nothing.
+            RoleKnown::Nonexistent => Some(false),
+            RoleKnown::Unread => None,
+        }
+    }
+
+    /// The node on which JIT Access gave `who` what is offered, and its activation there, if that is in force at `now`.
+    pub(crate) fn prior(
+        &self,
+        who: &Principal,
+        offer: &OfferKey,
+        now: DateTime<Utc>,
+    ) -> Option<(&Resource, &PriorActivation)> {
+        let node = self.kept.index.node(&offer.resource)?;
+        self.kept.index.prior(who, node, &offer.role, &offer.condition, now)
     }
 
     /// What it takes to activate the binding, wherever it reaches.
@@ -251,20 +281,10 @@ impl Lists<'_> {
         activation_for(listed.role(), listed.activation(), self.rules, is_dangerous)
     }
 
-    /// The same on one node; `None` where filing would refuse it for what the role gives there.
+    /// The same on one node; `None` where filing would refuse it whoever asks.
     fn takes(&self, node: &Node, listed: &Listed) -> Option<Activation> {
-        let role = listed.role();
-        let is_refused =
-            self.rules.dangerous == Dangerous::Refuse && self.is_dangerous(role) == Some(true);
-        let reaches_the_system =
-            self.kept.powers.touches_system(role) && self.is_above_protected(node.resource());
-        (!is_refused && !reaches_the_system).then(|| self.activation(listed))
-    }
-
-    fn is_above_protected(&self, node: &Resource) -> bool {
-        let mut protected = self.rules.protected.iter();
-        protected.any(|protected| {
-            self.kept.index.node(protected).is_some_and(|protected| protected.line().contains(node))
-        })
+        let role = self.kept.powers.of(listed.role());
+        let is_above_protected = self.kept.above_protected.contains(node.resource());
+        foreseen(node, listed, role, is_above_protected, self.rules)
     }
 }

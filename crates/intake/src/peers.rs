@@ -9,7 +9,7 @@ use curfew_core::spec::Spec;
 use curfew_core::world::{Observed, Standing, Unanswered};
 
 use crate::App;
-use crate::eligibility::{memberships, offered_on, unanswered};
+use crate::eligibility::{Found, memberships, offered_on, unanswered};
 use crate::errors::{Reason, Refusal};
 
 /// Whether this person holds every eligibility that the request was filed under.
@@ -25,7 +25,7 @@ pub(crate) async fn are_peers(
     people: &[Email],
 ) -> Result<BTreeSet<Email>, Refusal> {
     let rules = &app.settings().rules;
-    let (ancestry, offered) = offered_on(app, &spec.resource).await?;
+    let Found { ancestry, offered, .. } = offered_on(app, &spec.resource).await?;
     let mut evidence = Evidence {
         ancestry,
         offered,

@@ -1,5 +1,7 @@
 //! What stops nothing and deserves a second thought.
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use curfew_proto::v1::Warning;
 
@@ -21,4 +23,15 @@ pub(crate) fn of_role(role: &Role, is_dangerous: Option<bool>) -> Vec<Warning> {
         ),
     };
     vec![Warning { reason: reason.into(), message }]
+}
+
+/// What to say to somebody whom JIT Access gave what they ask for.
+pub(crate) fn of_prior(role: &Role, node: &Resource, until: DateTime<Utc>) -> Warning {
+    let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Warning {
+        reason: "ACTIVATED_ELSEWHERE".into(),
+        message: format!(
+            "JIT Access gave you {role} on {node} until {until}: you have it already. That access ends by itself, and nothing here changes it."
+        ),
+    }
 }

@@ -22,6 +22,17 @@ pub enum RetryClass {
 }
 
 impl RetryClass {
+    /// Every class; of [`RetryClass::RateLimited`] the one that says nothing of how long.
+    pub const ALL: [Self; 7] = [
+        Self::Conflict,
+        Self::AlreadyExists,
+        Self::NotFound,
+        Self::Denied,
+        Self::Invalid,
+        Self::RateLimited(None),
+        Self::Unavailable,
+    ];
+
     /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {

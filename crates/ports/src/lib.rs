@@ -10,7 +10,9 @@ mod store;
 
 pub use cloud::{Catalog, Directory, NodeInfo, PolicyClient};
 pub use error::{PortError, RetryClass};
-pub use local::{Clock, Entropy, EnvelopeSigner, FactSealer, Verifier};
+pub use local::{
+    Clock, Entropy, EnvelopeSigner, FactSealer, MessageSigner, SIGNATURE_BYTES, Verifier,
+};
 pub use store::{
     Committed, FactsCommit, Heartbeat, Intent, LedgerEntry, ListQuery, Page, RequestStore,
     ResourceRecord, StoredEnvelope, StoredFact, StoredRequest, Version, WatchEvent,

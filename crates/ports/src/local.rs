@@ -71,3 +71,13 @@ pub trait EnvelopeSigner: Send + Sync {
     /// Signs `curfew/v1/<kind>\n` followed by the payload.
     async fn sign(&self, kind: &str, payload: String) -> Result<StoredEnvelope, PortError>;
 }
+
+/// Length of the signatures that envelopes carry: r‖s of ECDSA on P-256, R‖S of Ed25519.
+pub const SIGNATURE_BYTES: usize = 64;
+
+/// Signs messages with a private key that its keeper, such as Cloud KMS, never gives away.
+#[async_trait]
+pub trait MessageSigner: Send + Sync {
+    /// The signature over exactly this message: ECDSA on P-256 with SHA-256 as r‖s, each 32 bytes.
+    async fn sign_message(&self, message: &[u8]) -> Result<[u8; SIGNATURE_BYTES], PortError>;
+}

@@ -9,9 +9,11 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Platform};
+use crate::doctor::{Doctor, Examined};
 use crate::explain::Explain;
 use crate::firestore_local::FirestoreLocal;
 use crate::health::Health;
+use crate::keys::KeysCommand;
 use crate::run::{Mode, check, start};
 use crate::telemetry;
 
@@ -38,8 +40,15 @@ enum Command {
     FirestoreLocal(FirestoreLocal),
     /// Why a request stands where it stands; with the controller's configuration and identity. Writes nothing.
     Explain(Explain),
+    /// Whether an installation can work, seen from where a part of it runs; each failure with what mends it.
+    Doctor(Doctor),
     /// Whether a server on this machine lives; for the health checks of containers.
     Health(Health),
+    /// Keys in Cloud KMS.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// The configuration.
     Config {
         #[command(subcommand)]
@@ -63,7 +72,7 @@ pub fn main() -> ExitCode {
     telemetry::init();
     let cli = Cli::parse();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             print_error(&format!("curfew: {error:#}"));
             ExitCode::FAILURE
@@ -71,28 +80,33 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let load = || load(&cli.config);
     match cli.command {
-        Command::All => serve(load()?, Mode::All),
-        Command::Intake => serve(load()?, Mode::Intake),
-        Command::Controller => serve(load()?, Mode::Controller),
-        Command::FirestoreLocal(local) => serve_store(local),
-        Command::Health(health) => runtime()?.block_on(health.ask(&environment())),
+        Command::All => serve(load()?, Mode::All)?,
+        Command::Intake => serve(load()?, Mode::Intake)?,
+        Command::Controller => serve(load()?, Mode::Controller)?,
+        Command::FirestoreLocal(local) => serve_store(local)?,
+        Command::Doctor(doctor) => return examine(&doctor, load()),
+        Command::Health(health) => runtime()?.block_on(health.ask(&environment()))?,
         Command::Explain(explain) => {
             let config = load()?;
             print(&runtime()?.block_on(explain.run(&config))?);
-            Ok(())
         }
         Command::Config { command: ConfigCommand::Check { mode } } => {
             print(&check_config(&load()?, mode)?);
-            Ok(())
         }
-        Command::Config { command: ConfigCommand::Reference } => {
-            print(config::REFERENCE);
-            Ok(())
-        }
+        Command::Keys { command } => print(&runtime()?.block_on(command.run())?),
+        Command::Config { command: ConfigCommand::Reference } => print(config::REFERENCE),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is well and what is not, even of a configuration that cannot be read.
+fn examine(doctor: &Doctor, config: anyhow::Result<Config>) -> anyhow::Result<ExitCode> {
+    let Examined { text, code } = runtime()?.block_on(doctor.run(config, &environment()));
+    print(&text);
+    Ok(code)
 }
 
 fn load(path: &Path) -> anyhow::Result<Config> {

@@ -35,7 +35,8 @@ impl Explain {
         let is_embedded = matches!(config.store.kind, StoreKind::Embedded(_));
         let mode = if is_embedded { Mode::All } else { Mode::Controller };
         let Prepared { google, sealer, registry, .. } = prepare(config, mode)?;
-        let sealer = sealer.context("factsKey: name the controller's key file")?;
+        let sealer =
+            sealer.context("factsKey: name the controller's key")?.open(&google.kms()).await?;
         let stop = CancellationToken::new();
         let Connected { store, embedded } = connect(&config.store, &registry, stop.clone()).await?;
         let found = store.get(std::slice::from_ref(&id)).await;

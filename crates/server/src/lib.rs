@@ -6,15 +6,19 @@
 pub mod cli;
 mod clock;
 pub mod config;
+mod disabled;
+mod doctor;
 mod explain;
 mod firestore_local;
 mod health;
 pub mod keys;
+mod metrics;
 mod ops;
 mod run;
+mod secrets;
 mod store;
 pub mod telemetry;
 
 pub use clock::{SystemClock, SystemEntropy};
-pub use run::{Mode, Running, start};
+pub use run::{Mode, Running, start, start_with};
 pub use store::{EmbeddedStore, INDEXES};

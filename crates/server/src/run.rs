@@ -4,28 +4,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use axum::serve::ListenerExt as _;
 use curfew_controller::{Controller, Metrics, Operators, Ports, Settings};
 use curfew_core::resource::Resource;
 use curfew_firestore::FirestoreStore;
-use curfew_gcp::{Endpoints, Google, TokenSource};
+use curfew_gcp::{Endpoints, Google, GoogleKms, TokenSource};
 use curfew_intake::{FormKey, Intake, Team};
-use curfew_ports::{Clock, Entropy};
-use curfew_trust::{
-    EnvelopeVerifier, FactsKey, IapVerifier, KeyFileSigner, Sealer, StoreVerifier, read_key_bits,
-};
-use prometheus::{IntCounterVec, Opts, Registry};
+use curfew_ports::{Clock, Entropy, EnvelopeSigner};
+use curfew_trust::{EnvelopeVerifier, IapVerifier, Sealer, StoreVerifier};
+use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::config::{Config, Identity, KeyFile, StoreKind};
+use crate::config::{Config, Identity, StoreKind};
+use crate::metrics;
 use crate::ops::{self, Ops};
+use crate::secrets::{FormKeySecret, SealerSource, SignerSource};
 use crate::store::{self, Connected, EmbeddedStore, connect};
+use crate::telemetry;
 
-/// How long open calls may take after the order to stop before they are cut off.
+/// How long open calls, and a turn on a policy, may take after the order to stop before they are cut off: less than the
+/// 20 s that `deploy/systemd` waits. A controller that dies at any moment loses nothing.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// Which parts run in this process.
@@ -49,6 +51,15 @@ impl Mode {
             Self::All => "curfew all",
             Self::Intake => "curfew intake",
             Self::Controller => "curfew controller",
+        }
+    }
+
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Intake => "intake",
+            Self::Controller => "controller",
         }
     }
 
@@ -98,10 +109,31 @@ impl Running {
 
 /// Starts the parts of `mode`; they run until `stop`.
 pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyhow::Result<Running> {
-    let Prepared { google, intake, sealer, registry } = prepare(&config, mode)?;
+    Box::pin(start_with(config, mode, Registry::new(), stop)).await
+}
+
+/// The same, with what is measured in `registry`, and whatever else is in there on the operations port.
+pub async fn start_with(
+    config: Config,
+    mode: Mode,
+    registry: Registry,
+    stop: CancellationToken,
+) -> anyhow::Result<Running> {
+    let Prepared { google, intake, sealer, registry } = prepare_with(&config, mode, registry)?;
+    metrics::register(&registry, mode).context("register the process's metrics")?;
+    telemetry::set_project(&config.store.project);
     for note in &config.notes {
         tracing::info!("{note}");
     }
+    let kms = google.kms();
+    let intake = match intake {
+        Some(intake) => Some(intake.open(&kms).await?),
+        None => None,
+    };
+    let sealer = match sealer {
+        Some(sealer) => Some(sealer.open(&kms).await?),
+        None => None,
+    };
     let stop_embedded = CancellationToken::new();
     let Connected { store, embedded } =
         connect(&config.store, &registry, stop_embedded.clone()).await?;
@@ -111,8 +143,12 @@ pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyho
     let controller =
         sealer.map(|sealer| parts.controller(&config, sealer, stop.clone())).transpose()?;
     if let Some(controller) = controller.clone() {
+        let overdue = overdue(stop.clone());
         tasks.spawn(async move {
-            controller.run().await;
+            tokio::select! {
+                () = controller.run() => {}
+                () = overdue => tracing::warn!("the controller is abandoned: it could not end in time"),
+            }
             Ok(())
         });
     }
@@ -131,7 +167,7 @@ pub async fn start(config: Config, mode: Mode, stop: CancellationToken) -> anyho
         ops::router(Ops { registry: parts.registry.clone(), controller }),
         stop.clone(),
     ));
-    tracing::info!(?mode, ?app, %ops, installation = %config.installation, "started");
+    tracing::info!(event = "runtime.startup", ?mode, ?app, %ops, installation = %config.installation, "started");
     Ok(Running { app, ops, parts: tasks, stop, embedded, stop_embedded })
 }
 
@@ -148,43 +184,55 @@ pub(crate) fn check(config: &Config, mode: Mode) -> anyhow::Result<()> {
 pub(crate) struct Prepared {
     pub(crate) google: Google,
     /// There if intake is to run.
-    intake: Option<IntakeSecrets>,
+    intake: Option<IntakeSource>,
     /// There if the controller is to run.
-    pub(crate) sealer: Option<Sealer>,
+    pub(crate) sealer: Option<SealerSource>,
     pub(crate) registry: Registry,
+}
+
+/// What intake alone has, as the configuration has it.
+struct IntakeSource {
+    signer: SignerSource,
+    form_key: FormKeySecret,
+    iap: Arc<IapVerifier>,
 }
 
 /// What intake alone has.
 struct IntakeSecrets {
-    signer: Arc<KeyFileSigner>,
+    signer: Arc<dyn EnvelopeSigner>,
     form_key: FormKey,
     iap: Arc<IapVerifier>,
 }
 
+impl IntakeSource {
+    fn of(config: &Config) -> anyhow::Result<Self> {
+        let signer = SignerSource::of(config)?;
+        let iap = IapVerifier::new(config.iap.clone(), Arc::new(SystemClock)).context("iap")?;
+        Ok(Self { form_key: FormKeySecret::of(config, &signer)?, signer, iap: Arc::new(iap) })
+    }
+
+    async fn open(self, kms: &GoogleKms) -> anyhow::Result<IntakeSecrets> {
+        Ok(IntakeSecrets {
+            signer: self.signer.open(kms).await?,
+            form_key: self.form_key.open(kms).await?,
+            iap: self.iap,
+        })
+    }
+}
+
 /// Reads key files and judges everything else; sends nothing.
 pub(crate) fn prepare(config: &Config, mode: Mode) -> anyhow::Result<Prepared> {
+    prepare_with(config, mode, Registry::new())
+}
+
+fn prepare_with(config: &Config, mode: Mode, registry: Registry) -> anyhow::Result<Prepared> {
     check_mode(config, mode)?;
     install_crypto();
     store::check(&config.store)?;
-    let registry = Registry::new();
     let google = google(config, &registry)?;
-    let intake = mode.has_intake().then(|| intake_secrets(config)).transpose()?;
-    let sealer = mode.has_controller().then(|| sealer(config)).transpose()?;
+    let intake = mode.has_intake().then(|| IntakeSource::of(config)).transpose()?;
+    let sealer = mode.has_controller().then(|| SealerSource::of(config)).transpose()?;
     Ok(Prepared { google, intake, sealer, registry })
-}
-
-fn sealer(config: &Config) -> anyhow::Result<Sealer> {
-    let path = config.facts_key.as_ref().context("factsKey: name the controller's key file")?;
-    Ok(Sealer::new(config.installation.clone(), FactsKey::open(path)?))
-}
-
-fn intake_secrets(config: &Config) -> anyhow::Result<IntakeSecrets> {
-    let signer = signer(config)?;
-    Ok(IntakeSecrets {
-        form_key: form_key(config, &signer)?,
-        signer: Arc::new(signer),
-        iap: Arc::new(IapVerifier::new(config.iap.clone(), Arc::new(SystemClock)).context("iap")?),
-    })
 }
 
 fn check_mode(config: &Config, mode: Mode) -> anyhow::Result<()> {
@@ -203,7 +251,7 @@ fn check_mode(config: &Config, mode: Mode) -> anyhow::Result<()> {
 }
 
 /// jsonwebtoken and rustls each want one process-wide back end; both get aws-lc.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     let rustls = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let jwt = jsonwebtoken::crypto::CryptoProvider::install_default(
         &jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER,
@@ -231,14 +279,16 @@ pub(crate) async fn serve(
     });
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let overdue = async {
-        stop.cancelled().await;
-        tokio::time::sleep(STOP_GRACE).await;
-    };
     tokio::select! {
         ended = serving => ended.context("serve HTTP"),
-        () = overdue => Ok(()),
+        () = overdue(stop) => Ok(()),
     }
+}
+
+/// Waits for the order to stop, and then as long as anything may take to obey it.
+async fn overdue(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_GRACE).await;
 }
 
 /// What intake and controller are made of.
@@ -325,45 +375,14 @@ fn team(people: &Operators) -> Team {
     Team { people: people.people.clone(), groups: people.groups.clone() }
 }
 
-/// The configured one, or one that everybody with the same signing key and of the same installation derives.
-fn form_key(config: &Config, signer: &KeyFileSigner) -> anyhow::Result<FormKey> {
-    let bits = match &config.form_key {
-        Some(path) => read_key_bits(path)?,
-        None => signer.derive_key(&format!("forms of {}", config.installation))?,
-    };
-    Ok(FormKey::new(bits))
-}
-
-fn signer(config: &Config) -> anyhow::Result<KeyFileSigner> {
-    let KeyFile { path, key_id } =
-        config.signing.as_ref().context("signing: name intake's key file and its id")?;
-    let signer = KeyFileSigner::open(path, key_id.clone())?;
-    match config.keys.get(key_id) {
-        Some(key) if key.public_key == *signer.public_key() => Ok(signer),
-        Some(_) => bail!(
-            "signing.keyId: {key_id} is another key in `keys`: nothing that it signs would be believed"
-        ),
-        None => bail!(
-            "signing.keyId: {key_id} is not in `keys`: nothing that it signs would be believed"
-        ),
-    }
-}
-
-fn google(config: &Config, registry: &Registry) -> anyhow::Result<Google> {
+pub(crate) fn google(config: &Config, registry: &Registry) -> anyhow::Result<Google> {
     let Identity { cloud, metadata } = &config.identity;
-    let calls = IntCounterVec::new(
-        Opts::new("rest_client_requests_total", "Calls of Google's APIs."),
-        &["method", "code"],
-    )?;
-    registry.register(Box::new(calls.clone()))?;
     let config = curfew_gcp::Config {
         endpoints: cloud.as_deref().map_or_else(Endpoints::default, Endpoints::all_at),
         tokens: metadata.clone().map_or(TokenSource::ApplicationDefault, TokenSource::Metadata),
         timeouts: config.timeouts,
         projects_query: config.projects_query.clone(),
-        on_call: Some(Arc::new(move |method, code, _| {
-            calls.with_label_values(&[method, code]).inc();
-        })),
+        on_call: Some(metrics::google_calls(registry).context("register the metrics of calls")?),
     };
     Google::new(config).context("Google's clients")
 }

@@ -19,6 +19,9 @@ use crate::config::{Store, StoreKind};
 /// The queries that are served, here as in production.
 pub const INDEXES: &str = include_str!("../../../deploy/firestore.indexes.json");
 
+/// What is said of a file that another process serves.
+pub(crate) const IN_USE: &str = "one process serves a file: end that one, or name another file";
+
 /// The embedded server while it runs.
 #[derive(Debug)]
 pub struct EmbeddedStore {
@@ -30,18 +33,9 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the file and serves Curfew's own queries of it on `listen` (port 0: any) until `stop`.
+    /// Opens the file and serves Curfew's own queries of it on `listen` (port 0: any) until `stop`, with the server's
+    /// metrics in `registry`.
     pub async fn start(
-        path: &Path,
-        listen: SocketAddr,
-        token: String,
-        stop: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        Self::measured(path, listen, token, &Registry::new(), stop).await
-    }
-
-    /// The same, with the server's metrics in a registry.
-    async fn measured(
         path: &Path,
         listen: SocketAddr,
         token: String,
@@ -93,9 +87,7 @@ fn explained(error: StartError) -> anyhow::Error {
         StartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
             "end what listens there, or choose another port"
         }
-        StartError::Open(OpenError::InUse(_)) => {
-            "one process serves a file: end that one, or name another file"
-        }
+        StartError::Open(OpenError::InUse(_)) => IN_USE,
         StartError::Open(OpenError::Sqlite { .. } | OpenError::Damaged(_)) => {
             "the file may be damaged: name another, or a copy of this one from before"
         }
@@ -132,7 +124,7 @@ pub(crate) async fn connect(
     let mut embedded = None;
     if let StoreKind::Embedded(path) = &store.kind {
         let (listen, token) = (any_port(), random_token());
-        let server = EmbeddedStore::measured(path, listen, token, registry, stop_embedded).await?;
+        let server = EmbeddedStore::start(path, listen, token, registry, stop_embedded).await?;
         let endpoint = format!("http://{}", server.address);
         let own = StoreOptions::loopback(&store.project, endpoint, &server.token);
         options = StoreOptions { database: options.database, ..own };
@@ -148,7 +140,7 @@ pub(crate) fn check(store: &Store) -> anyhow::Result<()> {
 }
 
 /// How to connect; the address of an embedded store is known only once it serves.
-fn options(store: &Store) -> anyhow::Result<StoreOptions> {
+pub(crate) fn options(store: &Store) -> anyhow::Result<StoreOptions> {
     let options = match &store.kind {
         StoreKind::Embedded(_) => {
             StoreOptions::loopback(&store.project, format!("http://{}", any_port()), "")

@@ -38,6 +38,8 @@ pub struct Cloud {
     groups: BTreeMap<Email, BTreeSet<Email>>,
     n_etags: u64,
     changed_roles: BTreeSet<Role>,
+    /// Members whom IAM's limits have kept out.
+    crowded_out: BTreeSet<String>,
     /// Members whose additions are refused with 400.
     pub refused_members: BTreeSet<String>,
 }
@@ -67,9 +69,8 @@ impl Cloud {
     }
 
     /// The policy as it is.
-    pub fn policy(&self, resource: &Resource) -> Result<Policy, PortError> {
-        let policy = self.policies.get(resource).cloned();
-        policy.ok_or_else(|| {
+    pub fn policy(&self, resource: &Resource) -> Result<&Policy, PortError> {
+        self.policies.get(resource).ok_or_else(|| {
             PortError::new(RetryClass::NotFound, format!("read the policy of {resource}"))
         })
     }
@@ -96,7 +97,7 @@ impl Cloud {
         resource: &Resource,
         change: impl FnOnce(&mut Policy),
     ) {
-        let Ok(mut policy) = self.policy(resource) else { return };
+        let Ok(mut policy) = self.policy(resource).cloned() else { return };
         change(&mut policy);
         self.put(at, resource, policy, None);
     }
@@ -115,9 +116,9 @@ impl Cloud {
             .collect()
     }
 
-    /// What a role permits at first: just one thing, by its own name.
+    /// What a role permits at first: just one thing, by its own name (`roles/x` permits `x.use`).
     pub fn first_permissions(role: &Role) -> BTreeSet<String> {
-        BTreeSet::from([format!("{role}.use")])
+        BTreeSet::from([format!("{}.use", name_of(role))])
     }
 
     /// From now on the role permits more.
@@ -128,8 +129,19 @@ impl Cloud {
     /// What the role permits now.
     pub fn permissions(&self, role: &Role) -> BTreeSet<String> {
         let mut permissions = Self::first_permissions(role);
-        permissions.extend(self.changed_roles.contains(role).then(|| format!("{role}.more")));
+        let more = || format!("{}.more", name_of(role));
+        permissions.extend(self.changed_roles.contains(role).then(more));
         permissions
+    }
+
+    /// Whether the cloud refuses this member: as such, or because a limit was reached when it was to be added.
+    pub(crate) fn has_refused(&self, member: &str) -> bool {
+        self.refused_members.contains(member) || self.crowded_out.contains(member)
+    }
+
+    /// Whether the policy would add anything to what stands there.
+    pub(crate) fn adds_to(&self, resource: &Resource, policy: &Policy) -> bool {
+        self.policies.get(resource).is_some_and(|now| added_to(now, policy).next().is_some())
     }
 
     pub(crate) fn read(
@@ -143,7 +155,7 @@ impl Cloud {
             (Freshness::Stale, Some(write)) if at.signed_duration_since(write.at) <= STALE_MAX => {
                 Ok(write.before.clone())
             }
-            (Freshness::Stale | Freshness::Now, _) => self.policy(resource),
+            (Freshness::Stale | Freshness::Now, _) => self.policy(resource).cloned(),
         }
     }
 
@@ -160,10 +172,13 @@ impl Cloud {
         if !policy.etag.is_empty() && before.etag != policy.etag {
             return failed(RetryClass::Conflict);
         }
-        let is_new = |binding: &&Binding| !before.bindings.contains(binding);
-        let mut added = policy.bindings.iter().filter(is_new).flat_map(|binding| &binding.members);
-        let is_refused = added.any(|member| self.refused_members.contains(member));
-        if policy.version != 3 || is_refused || is_crowded(&policy) {
+        let added = added_to(before, &policy).flat_map(|binding| &binding.members);
+        let added: BTreeSet<String> = added.cloned().collect();
+        if is_over_limits(&policy) {
+            self.crowded_out.extend(added);
+            return failed(RetryClass::Invalid);
+        }
+        if policy.version != 3 || !added.is_disjoint(&self.refused_members) {
             return failed(RetryClass::Invalid);
         }
         Ok(self.put(at, resource, policy, Some(write)))
@@ -192,8 +207,30 @@ impl Cloud {
     }
 }
 
+fn name_of(role: &Role) -> &str {
+    role.as_str().trim_start_matches("roles/")
+}
+
 /// IAM's own limit: bindings of one role and one member that differ in their conditions.
 pub(crate) const SAME_ROLE_AND_MEMBER_MAX: usize = 20;
+
+/// IAM's own limit: members over all bindings, each appearance counted.
+pub(crate) const PRINCIPALS_MAX: usize = 1_500;
+
+/// Bindings of the one that the other does not have.
+fn added_to<'a>(before: &'a Policy, after: &'a Policy) -> impl Iterator<Item = &'a Binding> {
+    after.bindings.iter().filter(|binding| !before.bindings.contains(binding))
+}
+
+/// How many members a policy names.
+pub(crate) fn n_principals(policy: &Policy) -> usize {
+    policy.bindings.iter().map(|binding| binding.members.len()).sum()
+}
+
+/// Whether IAM takes no such policy.
+pub(crate) fn is_over_limits(policy: &Policy) -> bool {
+    n_principals(policy) > PRINCIPALS_MAX || is_crowded(policy)
+}
 
 fn is_crowded(policy: &Policy) -> bool {
     let mut conditions: BTreeMap<(&str, &str), usize> = BTreeMap::new();

@@ -94,8 +94,13 @@ impl Shared {
     /// What goes wrong with this call.
     fn strike(&self, who: Who, op: &Op) -> Option<Fault> {
         let mut faults = self.faults();
-        let Some((mishap, seed)) = faults.strike(op) else { return faults.pick(op) };
+        let Some((mishap, seed)) = faults.strike(op) else {
+            let fault = faults.pick(op)?;
+            self.with(|data| data.oracle.held_up(data.now));
+            return Some(fault);
+        };
         self.with(|data| {
+            data.oracle.held_up(data.now);
             data.trace.note(
                 data.now,
                 who,

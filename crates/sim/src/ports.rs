@@ -18,9 +18,9 @@ use futures_util::stream::{self, BoxStream};
 
 use crate::connection::{Connection, Data};
 use crate::fault::{Call, Op};
+use crate::nodes::line;
 use crate::oracle::{Commit, Question};
 use crate::plan::Effect;
-use crate::scene::org;
 
 /// What intake alone asks for: the controller has no business there.
 fn for_intake_only<T>(what: &str) -> Result<T, PortError> {
@@ -191,14 +191,13 @@ impl PolicyClient for Connection {
         let who = self.process.who();
         let (node, policy, write) = (resource.clone(), policy.clone(), write.clone());
         let (effect, under_way) = self.shared.with(|data| {
-            let adds = data.cloud.policy(&node).is_ok_and(|now| {
-                policy.bindings.iter().any(|binding| !now.bindings.contains(binding))
-            });
+            let adds = data.cloud.adds_to(&node, &policy);
             let effect = if adds { Effect::Add } else { Effect::Remove };
             (effect, data.oracle.sending(who, data.now, &node, &write))
         });
         self.call(Op::of(Call::WritePolicy, effect, resource.to_string()), move |data, _| {
             let sent_etag = policy.etag.clone();
+            data.oracle.arrived(&node, &policy, &data.cloud);
             let written = data.cloud.write(data.now, &node, policy, write)?;
             data.oracle.policy_written(who, &sent_etag, &written, &data.store);
             drop(under_way);
@@ -211,7 +210,7 @@ impl PolicyClient for Connection {
 #[async_trait]
 impl Catalog for Connection {
     async fn ancestry(&self, resource: &Resource) -> Result<Vec<Resource>, PortError> {
-        let nodes = vec![resource.clone(), org()];
+        let nodes = line(resource);
         self.call(Op::plain(Call::Ancestry, resource.to_string()), move |_, _| Ok(nodes)).await
     }
 
@@ -219,7 +218,7 @@ impl Catalog for Connection {
         let resource = node.clone();
         let who = self.process.who();
         self.call(Op::plain(Call::JudgePolicy, node.to_string()), move |data, _| {
-            let policy = data.cloud.policy(&resource)?;
+            let policy = data.cloud.policy(&resource)?.clone();
             data.oracle.answered(who, Question::Offers(resource), data.now);
             Ok(policy)
         })

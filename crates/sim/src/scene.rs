@@ -1,4 +1,4 @@
-//! Who and what there is: an organisation, projects below it, people who are eligible, an operator.
+//! Who there is and what they may: people who are eligible, an operator, and what the controller itself may.
 
 use curfew_controller::{Operators, Settings};
 use curfew_core::danger::Dangerous;
@@ -16,12 +16,20 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::Cloud;
+use crate::nodes::{nodes_of_the_system, org, project, protected};
 
 /// What makes a binding eligible, without approval.
 const ELIGIBLE: &str = "has({}.jitAccessConstraint)";
 
 /// The roles that members of the group may ask for everywhere.
-const ROLES: [&str; 2] = ["roles/compute.viewer", "roles/storage.admin"];
+const ROLES: [&str; 2] = ["roles/compute.viewer", REACHING_ROLE];
+
+/// The one among them that reaches what the access system rests on: whoever holds it above can change the system.
+pub(crate) const REACHING_ROLE: &str = "roles/storage.admin";
+
+/// The account that the controller works as.
+pub(crate) const CONTROLLER: &str =
+    "serviceAccount:curfew-controller@curfew-system.iam.gserviceaccount.com";
 
 /// What makes a binding eligible with a peer's approval.
 const ELIGIBLE_WITH_A_PEER: &str = "has({}.multiPartyApprovalConstraint)";
@@ -43,8 +51,8 @@ pub(crate) const SELF_ACTIVATION: TimeDelta = TimeDelta::minutes(15);
 pub struct Filing {
     /// The local part of the requester's address.
     pub who: String,
-    /// The number of the project.
-    pub project: usize,
+    /// On what.
+    pub resource: Resource,
     /// How many roles, one or two.
     pub n_roles: usize,
     /// For how long.
@@ -60,11 +68,11 @@ pub struct Filing {
 }
 
 impl Filing {
-    /// One role for an hour, at once.
-    pub fn by(who: &str, project: usize) -> Self {
+    /// One role for an hour, at once, on the `n`-th project.
+    pub fn by(who: &str, n: usize) -> Self {
         Self {
             who: who.into(),
-            project,
+            resource: project(n),
             n_roles: 1,
             duration: TimeDelta::hours(1),
             start_at: None,
@@ -74,9 +82,15 @@ impl Filing {
         }
     }
 
-    /// The role that a peer must approve, for an hour, at once.
-    pub fn of_peers(who: &str, project: usize) -> Self {
-        Self { of_peers: true, ..Self::by(who, project) }
+    /// The role that a peer must approve, for an hour, at once, on the `n`-th project.
+    pub fn of_peers(who: &str, n: usize) -> Self {
+        Self { of_peers: true, ..Self::by(who, n) }
+    }
+
+    /// On this node.
+    #[must_use]
+    pub fn on(self, resource: Resource) -> Self {
+        Self { resource, ..self }
     }
 
     /// For so long.
@@ -84,16 +98,6 @@ impl Filing {
     pub fn lasting(self, duration: TimeDelta) -> Self {
         Self { duration, ..self }
     }
-}
-
-/// The organisation, which is the scope.
-pub fn org() -> Resource {
-    Resource::Organization(1)
-}
-
-/// The `n`-th project.
-pub fn project(n: usize) -> Resource {
-    Resource::Project(format!("demo-project-{n}"))
 }
 
 /// A person of example.com.
@@ -124,7 +128,7 @@ pub(crate) fn installation() -> Installation {
 pub(crate) fn settings() -> Settings {
     let rules = Rules {
         scope: org(),
-        protected: BTreeSet::new(),
+        protected: protected().into(),
         duration_max: DURATION_MAX,
         roles_max: 4,
         peers: PeerRules { decide_within: DECIDE_WITHIN, ..PeerRules::default() },
@@ -153,14 +157,28 @@ pub(crate) fn cloud(n_projects: usize, people: &[&str]) -> Cloud {
     };
     let mut offered = ROLES.map(|role| eligible(role, ELIGIBLE)).to_vec();
     offered.push(eligible(PEER_ROLE, ELIGIBLE_WITH_A_PEER));
+    offered.push(own_access("grants and takes back"));
     cloud.seed(&org(), offered);
-    for n in 0..n_projects {
-        cloud.seed(
-            &project(n),
-            vec![foreign("user:zoe@example.com"), foreign("user:yves@example.com")],
-        );
+    for node in (0..n_projects).map(project).chain(nodes_of_the_system()) {
+        let others = vec![foreign("user:zoe@example.com"), own_access("grants and takes back")];
+        cloud.seed(&node, others);
     }
     cloud
+}
+
+/// What the controller itself needs to read and write policies: its own role, for the roles alone that it may grant.
+pub(crate) fn own_access(title: &str) -> Binding {
+    let roles = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', [])";
+    Binding {
+        role: "organizations/1/roles/curfewController".into(),
+        members: vec![CONTROLLER.into()],
+        condition: Some(Condition {
+            title: title.into(),
+            expression: format!("{roles}.hasOnly(['{}', '{PEER_ROLE}'])", ROLES.join("', '")),
+            ..Condition::default()
+        }),
+        rest: Rest::default(),
+    }
 }
 
 /// A binding that is nobody's business here.
@@ -208,7 +226,7 @@ pub(crate) fn spec(
         digest,
         principal: Principal::User(requester.email.clone()),
         requester,
-        resource: project(filing.project),
+        resource: filing.resource.clone(),
         roles,
         resource_names: Vec::new(),
         duration: filing.duration,

@@ -190,6 +190,12 @@ impl Store {
         })
     }
 
+    /// Somebody notes that a policy was written that never was.
+    pub fn claim_written(&mut self, resource: &Resource) {
+        let record = ResourceRecord { resource: resource.clone(), intents: BTreeMap::new() };
+        self.resources.insert(resource.clone(), record);
+    }
+
     /// Somebody erases which policies were ever written.
     pub fn forget_resources(&mut self) {
         self.resources.clear();

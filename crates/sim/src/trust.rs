@@ -35,10 +35,19 @@ struct Made {
     specs: BTreeMap<String, (StoredEnvelope, Spec)>,
     digests: BTreeMap<RequestId, Digest>,
     entries: BTreeMap<String, (StoredEnvelope, RequestId, Entry)>,
-    facts: BTreeMap<String, (RequestId, StoredFact, Recorded)>,
+    facts: BTreeMap<String, Sealed>,
     tags: BTreeSet<String>,
     ledger: BTreeSet<String>,
     distrusted: BTreeSet<String>,
+}
+
+/// A fact as it was sealed.
+struct Sealed {
+    request: RequestId,
+    stored: StoredFact,
+    meant: Recorded,
+    /// What the next fact of the chain names.
+    digest: String,
 }
 
 impl Trust {
@@ -69,7 +78,7 @@ impl Trust {
 
     /// The fact that this mac stands for, whatever document it is found in.
     pub fn sealed(&self, mac: &str) -> Option<Recorded> {
-        self.lock().facts.get(mac).map(|(_, _, recorded)| recorded.clone())
+        self.lock().facts.get(mac).map(|sealed| sealed.meant.clone())
     }
 
     /// Whether just this was sealed for that request.
@@ -77,7 +86,7 @@ impl Trust {
         self.lock()
             .facts
             .get(&fact.mac)
-            .is_some_and(|(id, sealed, _)| id == request && sealed == fact)
+            .is_some_and(|sealed| sealed.request == *request && sealed.stored == *fact)
     }
 
     /// The digest of the request that was last signed under this id.
@@ -177,14 +186,14 @@ impl Made {
         let mut recorded = Vec::new();
         for (n, fact) in (0_i64..).zip(&stored.facts) {
             match self.facts.get(&fact.mac) {
-                Some((request, sealed, meant))
-                    if *request == stored.id
-                        && sealed == fact
+                Some(sealed)
+                    if sealed.request == stored.id
+                        && sealed.stored == *fact
                         && fact.n == n
                         && fact.prev == prev =>
                 {
-                    recorded.push(meant.clone());
-                    prev = input_digest(&stored.id, fact);
+                    recorded.push(sealed.meant.clone());
+                    prev.clone_from(&sealed.digest);
                 }
                 Some(_) | None => break,
             }
@@ -218,8 +227,8 @@ impl Verifier for Trust {
         let made = self.lock();
         let filed = stored.spec.as_ref().and_then(|envelope| made.specs.get(&envelope.payload));
         let sealed = stored.facts.iter().filter_map(|fact| made.facts.get(&fact.mac));
-        let granted = sealed.filter_map(|(_, _, recorded)| {
-            let Fact::Grant(grant) = &recorded.fact else { return None };
+        let granted = sealed.filter_map(|sealed| {
+            let Fact::Grant(grant) = &sealed.meant.fact else { return None };
             Some(grant.resource.clone())
         });
         filed.map(|(_, spec)| spec.resource.clone()).into_iter().chain(granted).collect()
@@ -250,8 +259,13 @@ impl FactSealer for Trust {
             };
             prev = input_digest(&base.id, &stored);
             stored.mac = Digest::of(format!("mac over {prev}").as_bytes()).to_string();
-            self.remember(&base.id, &stored, at, fact);
-            sealed.push(stored);
+            sealed.push(stored.clone());
+            self.remember(Sealed {
+                request: base.id.clone(),
+                meant: Recorded { at: as_stored(at), fact },
+                digest: prev.clone(),
+                stored,
+            });
         }
         sealed
     }
@@ -287,13 +301,14 @@ impl Trust {
         format!("{{\"n\":{}}}", made.n)
     }
 
-    fn remember(&self, request: &RequestId, stored: &StoredFact, at: DateTime<Utc>, fact: Fact) {
-        // A stored time has microseconds.
-        let at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-        self.lock()
-            .facts
-            .insert(stored.mac.clone(), (request.clone(), stored.clone(), Recorded { at, fact }));
+    fn remember(&self, sealed: Sealed) {
+        self.lock().facts.insert(sealed.stored.mac.clone(), sealed);
     }
+}
+
+/// A stored time has microseconds.
+fn as_stored(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 fn timestamp(at: DateTime<Utc>) -> String {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use aws_lc_rs::{constant_time, hmac, rand};
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -13,8 +13,9 @@ use curfew_core::request::{Recorded, VerifiedFacts};
 use curfew_ports::{FactSealer, LedgerEntry, StoredFact, StoredRequest};
 use curfew_proto::payload;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use crate::file::{KEY_BYTES, KeyFileError, read_key_bits, write_secret};
+use crate::file::{KEY_BYTES, KeyFileError, fresh_key_bits, read_key_bits, write_secret};
 
 /// Length of the key: the output length of the hash, as RFC 2104 §3 advises.
 pub const FACTS_KEY_BYTES: usize = KEY_BYTES;
@@ -31,15 +32,21 @@ impl FactsKey {
 
     /// Reads a file that only its owner may use.
     pub fn open(path: &Path) -> Result<Self, KeyFileError> {
-        Ok(Self::new(&read_key_bits(path)?))
+        Ok(Self::new(&*read_key_bits(path)?))
     }
 
     /// Makes a new key in a new file (mode 0600, on disk when this returns). An existing file is left as it is.
     pub fn generate(path: &Path) -> Result<Self, KeyFileError> {
-        let mut bytes = [0; FACTS_KEY_BYTES];
-        rand::fill(&mut bytes).map_err(|_| KeyFileError::Generate { path: path.to_owned() })?;
-        write_secret(path, &format!("{}\n", URL_SAFE_NO_PAD.encode(bytes)))?;
+        let bytes =
+            fresh_key_bits().ok_or_else(|| KeyFileError::Generate { path: path.to_owned() })?;
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        write_secret(path, &Zeroizing::new(format!("{}\n", text.as_str())))?;
         Ok(Self::new(&bytes))
+    }
+
+    /// What a wrapped facts key is bound to: with the context of another installation it does not open.
+    pub fn wrapping_context(installation: &Installation) -> Vec<u8> {
+        ["curfew/v1/facts-key\n", installation.as_str()].concat().into_bytes()
     }
 
     fn mac(&self, input: &str) -> hmac::Tag {

@@ -4,11 +4,16 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 /// No key that is read here comes near this; a wrong path must not fill the memory.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// The same, and the byte more that reading to the end asks for.
+const FILE_TEXT_CAPACITY: usize = 16 * 1024 + 1;
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +61,13 @@ pub enum KeyFileError {
 }
 
 /// Reads a secret text, if nobody but the file's owner may use it.
-pub(crate) fn read_secret(path: &Path) -> Result<String, KeyFileError> {
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     // The open file is judged, not the path: the path may name another file a moment later.
     refuse_exposed(path, &file.metadata().map_err(failed)?)?;
-    let mut text = String::new();
+    // With room for all of it: a text that grows leaves copies of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(FILE_TEXT_CAPACITY));
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
@@ -73,10 +79,19 @@ pub const KEY_BYTES: usize = 32;
 const BITS_EXPECTED: &str = "32 bytes as base64url text without padding";
 
 /// Reads a key of 256 bits (base64url without padding, on one line) from a file that only its owner may use.
-pub fn read_key_bits(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
+pub fn read_key_bits(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyFileError> {
     let text = read_secret(path)?;
-    let bits = URL_SAFE_NO_PAD.decode(text.trim_end()).ok().and_then(|bits| bits.try_into().ok());
+    let bits = URL_SAFE_NO_PAD.decode(text.trim_end()).ok().map(Zeroizing::new);
+    let bits = bits
+        .and_then(|bits| Some(Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bits.as_slice()).ok()?)));
     bits.ok_or_else(|| KeyFileError::Content { path: path.to_owned(), expected: BITS_EXPECTED })
+}
+
+/// A new key of 256 bits from the operating system; `None` if the machine has no randomness to give.
+pub fn fresh_key_bits() -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+    let mut bits = Zeroizing::new([0; KEY_BYTES]);
+    rand::fill(bits.as_mut_slice()).ok()?;
+    Some(bits)
 }
 
 /// Writes a secret text to a new file, mode 0600. It is on disk, whole, when this returns; a crash before leaves no

@@ -10,11 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use curfew_core::entry::Level;
+use curfew_ports::SIGNATURE_BYTES;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject as _;
-
-/// Both kinds of signature are this long: r‖s of two 32-byte integers for P-256, R‖S for Ed25519.
-pub const SIGNATURE_BYTES: usize = 64;
 
 /// The longest key id; it stands in every envelope.
 const KEY_ID_LENGTH_MAX: usize = 64;
@@ -284,6 +282,11 @@ impl KeySet {
             by_id.insert(key.id.clone(), key);
         }
         Ok(Self { by_id })
+    }
+
+    /// Every key, by its id.
+    pub fn iter(&self) -> impl Iterator<Item = &KeyConfig> {
+        self.by_id.values()
     }
 
     /// The key of this id.

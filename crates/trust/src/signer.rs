@@ -1,4 +1,4 @@
-//! Signing envelopes with a key in a file: for the demo and for one machine. Production signs in Cloud KMS.
+//! Signing envelopes with a key in a file: for the demo and for one machine. Elsewhere `remote` signs.
 
 use std::fmt;
 use std::path::Path;
@@ -27,6 +27,12 @@ const EXPECTED: &str =
 
 /// Keeps what is derived here apart from what others may derive from the same key.
 const DERIVATION_SALT: &[u8] = b"curfew/v1/derived-key";
+
+/// What a key management service macs with a key of its own to derive a secret: the mac (HMAC-SHA-256) is the secret
+/// that `label` stands for, as [`KeyFileSigner::derive_key`] derives one from a file.
+pub fn derived_key_input(label: &str) -> Vec<u8> {
+    [DERIVATION_SALT, b"\n", label.as_bytes()].concat()
+}
 
 enum PrivateKey {
     P256(EcdsaKeyPair),

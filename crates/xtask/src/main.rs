@@ -1,4 +1,4 @@
-//! Checks and test entry points: `cargo xtask check` and `cargo xtask test`.
+//! Checks, test entry points and the bill of materials: `cargo xtask check`, `cargo xtask test`, `cargo xtask sbom`.
 
 #![allow(
     clippy::print_stdout,
@@ -8,6 +8,7 @@
 
 mod check;
 mod process;
+mod sbom;
 mod sim;
 mod source;
 mod test;
@@ -20,6 +21,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::check::Depth;
+use crate::sbom::Sbom;
 use crate::test::Scope;
 use crate::workspace::Workspace;
 
@@ -44,6 +46,8 @@ enum Arguments {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write the bill of materials of a shipped program and the licences that go with it.
+    Sbom(Sbom),
 }
 
 fn main() -> Result<ExitCode> {
@@ -59,6 +63,10 @@ fn main() -> Result<ExitCode> {
         Arguments::Sim { arguments } => {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             sim::run(&workspace, &arguments)?
+        }
+        Arguments::Sbom(sbom) => {
+            sbom.write(&workspace)?;
+            true
         }
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })

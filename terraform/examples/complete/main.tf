@@ -29,6 +29,25 @@ locals {
     (var.audit_project) = ["logging.googleapis.com", "monitoring.googleapis.com"]
   }
 
+  # The key that signs, then those that are believed beside it.
+  believed_keys = concat([{
+    id        = "intake-${var.intake_key_version}"
+    owner     = "intake"
+    publicKey = module.signing.intake_public_key
+    level     = "SESSION"
+    verbs     = ["REQUEST", "DECIDE", "DIRECT", "CONTROL"]
+    from      = var.keys_from
+    until     = var.keys_until
+    }], [for key in var.other_intake_keys : merge({
+      id        = "intake-${key.version}"
+      owner     = "intake"
+      publicKey = key.public_key
+      level     = "SESSION"
+      verbs     = ["REQUEST", "DECIDE", "DIRECT", "CONTROL"]
+      from      = key.from
+      until     = key.until
+  }, key.distrusted_from == null ? {} : { distrustedFrom = key.distrusted_from })])
+
   configuration = templatefile("${path.module}/curfew.yaml.tftpl", {
     installation       = var.installation
     scope              = var.scope
@@ -39,10 +58,10 @@ locals {
     operators          = var.operators
     auditors           = var.auditors
     intake_key_version = module.signing.intake_key_version
-    intake_public_key  = module.signing.intake_public_key
+    intake_key_id      = local.believed_keys[0].id
+    believed_keys      = local.believed_keys
+    forms_key_version  = module.signing.forms_key_version
     facts_key          = module.signing.facts_key
-    keys_from          = var.keys_from
-    keys_until         = var.keys_until
   })
 
   files = var.wrapped_facts_key == null ? {} : { "facts.wrapped" = var.wrapped_facts_key }
@@ -68,8 +87,9 @@ module "store" {
 module "signing" {
   source = "../../modules/signing"
 
-  project  = var.keys_project
-  location = var.region
+  project            = var.keys_project
+  location           = var.region
+  intake_key_version = var.intake_key_version
 
   depends_on = [google_project_service.this]
 }
@@ -86,6 +106,7 @@ module "identity" {
 
   keys = {
     intake = module.signing.intake_key
+    forms  = module.signing.forms_key
     facts  = module.signing.facts_key
   }
 }

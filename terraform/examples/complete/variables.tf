@@ -92,6 +92,29 @@ variable "keys_until" {
   }
 }
 
+variable "intake_key_version" {
+  description = "Which version of intake's key signs; see docs/keys.md before it is changed."
+  type        = number
+  default     = 1
+}
+
+variable "other_intake_keys" {
+  description = "Versions of intake's key that are believed beside the one that signs: the next one before it signs, and earlier ones until nothing rests on them."
+  type = list(object({
+    version         = number
+    public_key      = string
+    from            = string
+    until           = string
+    distrusted_from = optional(string)
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for key in var.other_intake_keys : key.version != var.intake_key_version])
+    error_message = "other_intake_keys names the version that signs: its entry is made of keys_from and keys_until."
+  }
+}
+
 variable "wrapped_facts_key" {
   description = "The controller's key, wrapped by Cloud KMS, base64; null until it has been made (README.md, step 3)."
   type        = string

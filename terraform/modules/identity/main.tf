@@ -159,10 +159,10 @@ resource "google_project_iam_member" "telemetry" {
 }
 
 resource "google_kms_crypto_key_iam_member" "intake" {
-  for_each = toset(var.keys == null ? [] : ["roles/cloudkms.signer", "roles/cloudkms.publicKeyViewer"])
+  for_each = toset(var.keys == null ? [] : ["intake", "forms"])
 
-  crypto_key_id = var.keys.intake
-  role          = each.value
+  crypto_key_id = var.keys[each.value]
+  role          = "roles/cloudkms.signer"
   member        = google_service_account.this["intake"].member
 }
 

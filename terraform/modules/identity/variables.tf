@@ -87,9 +87,10 @@ variable "database" {
 }
 
 variable "keys" {
-  description = "The keys of the module signing, full names: `intake` signs people's acts, `facts` wraps the controller's own key. Null where keys are files."
+  description = "The keys of the module signing, full names: `intake` signs people's acts, `forms` derives the key of its forms, `facts` wraps the controller's own key. Null where keys are files."
   type = object({
     intake = string
+    forms  = string
     facts  = string
   })
   default = null

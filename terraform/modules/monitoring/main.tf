@@ -51,7 +51,7 @@ resource "google_monitoring_alert_policy" "prometheus" {
   documentation {
     mime_type = "text/markdown"
     subject   = try(each.value.annotations.summary, each.key)
-    content   = join("\n\n", compact([try(each.value.annotations.description, ""), try(each.value.annotations.runbook_url, "")]))
+    content   = join("\n\n", compact([try(each.value.annotations.description, ""), try("${var.runbooks}${each.value.annotations.runbook_url}", "")]))
   }
 
   alert_strategy {

@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "The log bucket, projects/…/buckets/…; what `curfew audit verify` compares with."
+  description = "The log bucket, projects/…/buckets/…: the record that no identity of Curfew can delete from."
   value       = google_logging_project_bucket_config.audit.id
 }
 

@@ -118,3 +118,14 @@ variable "rules_folder" {
     error_message = "rules_folder has no file that ends in .yml."
   }
 }
+
+variable "runbooks" {
+  description = "What stands before the path of a runbook, docs/runbooks/NAME.md, in an alert: the address of your copy of this repository, with a / at its end."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.runbooks == "" || can(regex("^https://.+/$", var.runbooks))
+    error_message = "runbooks must begin with https:// and end with a slash."
+  }
+}

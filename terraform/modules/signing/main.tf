@@ -39,6 +39,23 @@ resource "google_kms_crypto_key" "facts" {
   }
 }
 
+# Derives the key that intake's forms are sealed with, the same for all its instances. A new version ends open forms.
+resource "google_kms_crypto_key" "forms" {
+  key_ring                   = google_kms_key_ring.this.id
+  name                       = "forms"
+  purpose                    = "MAC"
+  destroy_scheduled_duration = "${var.destroy_after_days * 86400}s"
+
+  version_template {
+    algorithm        = "HMAC_SHA256"
+    protection_level = var.protection_level
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 data "google_kms_crypto_key_version" "intake" {
   crypto_key = google_kms_crypto_key.intake.id
   version    = var.intake_key_version

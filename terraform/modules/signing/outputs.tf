@@ -13,6 +13,16 @@ output "intake_public_key" {
   value       = data.google_kms_crypto_key_version.intake.public_key[0].pem
 }
 
+output "forms_key" {
+  description = "The key of intake's forms, for the signer's role."
+  value       = google_kms_crypto_key.forms.id
+}
+
+output "forms_key_version" {
+  description = "The version that derives; `formKey.kms` of the configuration."
+  value       = "${google_kms_crypto_key.forms.id}/cryptoKeyVersions/${var.forms_key_version}"
+}
+
 output "facts_key" {
   description = "The key that wraps the controller's own; `factsKey.kms` of the configuration."
   value       = google_kms_crypto_key.facts.id

@@ -51,6 +51,17 @@ variable "intake_key_version" {
   }
 }
 
+variable "forms_key_version" {
+  description = "Which version of the forms' key derives; forms that are open while it changes must be opened again."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.forms_key_version >= 1 && floor(var.forms_key_version) == var.forms_key_version
+    error_message = "forms_key_version must be a whole number, 1 or more."
+  }
+}
+
 variable "facts_rotation_days" {
   description = "After how many days Cloud KMS makes a new version of the wrapping key."
   type        = number

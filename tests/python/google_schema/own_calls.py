@@ -6,13 +6,14 @@ import re
 SOURCES = pathlib.Path(__file__).resolve().parents[3] / "crates" / "gcp" / "src"
 
 # A call's name in the sources: service and what is called, as metrics carry it.
-NAME = re.compile(r'"((?:resourcemanager|cloudasset|cloudidentity|iam|directory|cloudkms)\.(?:[a-z]+\.)*[a-z]+[A-Za-z]*)"')
+NAME = re.compile(r'"((?:resourcemanager|cloudasset|cloudidentity|iam|directory|cloudkms)\.(?:[a-z][A-Za-z]*\.)*[a-z]+[A-Za-z]*)"')
 
 NODES = ("projects", "folders", "organizations")
 
 METHODS = {
     "resourcemanager.getIamPolicy": [f"cloudresourcemanager.v3 {nodes}.getIamPolicy" for nodes in NODES],
     "resourcemanager.setIamPolicy": [f"cloudresourcemanager.v3 {nodes}.setIamPolicy" for nodes in NODES],
+    "resourcemanager.testIamPermissions": [f"cloudresourcemanager.v3 {nodes}.testIamPermissions" for nodes in NODES],
     "resourcemanager.projects.get": ["cloudresourcemanager.v3 projects.get"],
     "resourcemanager.folders.get": ["cloudresourcemanager.v3 folders.get"],
     "resourcemanager.projects.search": ["cloudresourcemanager.v3 projects.search"],
@@ -25,6 +26,13 @@ METHODS = {
     "cloudidentity.searchTransitiveMemberships": ["cloudidentity.v1 groups.memberships.searchTransitiveMemberships"],
     "directory.members.list": ["admin.directory_v1 members.list"],
     "directory.groups.list": ["admin.directory_v1 groups.list"],
+    "cloudkms.asymmetricSign": ["cloudkms.v1 projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.asymmetricSign"],
+    "cloudkms.decrypt": ["cloudkms.v1 projects.locations.keyRings.cryptoKeys.decrypt"],
+    "cloudkms.encrypt": ["cloudkms.v1 projects.locations.keyRings.cryptoKeys.encrypt"],
+    "cloudkms.getPublicKey": ["cloudkms.v1 projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.getPublicKey"],
+    "cloudkms.macSign": ["cloudkms.v1 projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.macSign"],
+    "iam.serviceAccounts.getIamPolicy": ["iam.v1 projects.serviceAccounts.getIamPolicy"],
+    "iam.serviceAccounts.keys.list": ["iam.v1 projects.serviceAccounts.keys.list"],
     "iam.roles.get": ["iam.v1 roles.get", "iam.v1 organizations.roles.get", "iam.v1 projects.roles.get"],
 }
 

@@ -12,10 +12,6 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-# What the manifests use before the program has it. An entry that the program knows must go.
-AWAITED_SETTINGS = {("signing", "kms"), ("factsKey", "kms")}
-AWAITED_COMMANDS = set()
-
 # Variables that are no settings.
 OTHER_VARIABLES = {"CURFEW_CONFIG", "CURFEW_LOG"}
 
@@ -39,25 +35,10 @@ class Product:
         folder = os.environ.get("CURFEW_TEST_BINARIES", pathlib.Path(root) / "target/debug")
         return cls(pathlib.Path(folder) / "curfew")
 
-    def stale(self):
-        """Awaited things that are there."""
-        for path in sorted(AWAITED_SETTINGS):
-            if _find(self.reference, path):
-                yield f"the setting {'.'.join(path)} is known: take it out of AWAITED_SETTINGS"
-        for command in sorted(AWAITED_COMMANDS & self.commands):
-            yield f"the command {command} is known: take it out of AWAITED_COMMANDS"
-
-    @staticmethod
-    def awaited():
-        """What the manifests use and the program lacks, for people."""
-        yield from (f"the setting {'.'.join(path)}" for path in sorted(AWAITED_SETTINGS))
-        yield from (f"the command {command}" for command in sorted(AWAITED_COMMANDS))
-
     def unknown_command(self, arguments):
         """What is wrong with a container's arguments, or None."""
         command = next((argument for argument in arguments if not argument.startswith("-")), None)
-        known = self.commands | AWAITED_COMMANDS
-        return None if command in known else f"{command!r} is no command of curfew"
+        return None if command in self.commands else f"{command!r} is no command of curfew"
 
     def unknown_variable(self, name):
         """Whether a variable is neither a setting nor one of the others."""
@@ -79,7 +60,7 @@ class Product:
                 here = (*path, key)
                 if key in reference:
                     yield from self.unknown_settings(below, reference[key], here)
-                elif here not in AWAITED_SETTINGS:
+                else:
                     yield ".".join(here)
         elif isinstance(settings, list) and isinstance(reference, list) and reference:
             for item in settings:
@@ -97,14 +78,17 @@ class Product:
 
     @staticmethod
     def _put_keys(settings, folder):
-        """Lets every key setting name a file that is there; what is awaited becomes a file too."""
+        """Lets every key setting that names a file name one that is there, and puts a wrapped key where one is to be put."""
         key = ec.generate_private_key(ec.SECP256R1())
-        secrets = {"signing": _private(key), "factsKey": base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=")}
+        wrapped, facts_key = base64.b64encode(os.urandom(113)), settings.get("factsKey", {})
+        if "wrapped" in facts_key:
+            facts_key["wrapped"] = wrapped.decode()
+        secrets = {
+            "signing": _private(key),
+            "factsKey": wrapped if "kms" in facts_key else base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"="),
+        }
         for section, contents in secrets.items():
-            if section in settings:
-                for awaited, name in AWAITED_SETTINGS:
-                    if awaited == section:
-                        settings[section].pop(name, None)
+            if "file" in settings.get(section, {}):
                 settings[section]["file"] = f"./{section}.key"
                 file = folder / f"{section}.key"
                 file.touch(mode=0o600)
@@ -119,14 +103,6 @@ class Product:
         return subprocess.run(
             [self.binary, *arguments], env={**clean, **(environment or {})}, check=check, capture_output=True, text=True
         )
-
-
-def _find(reference, path):
-    for key in path:
-        if not isinstance(reference, dict) or key not in reference:
-            return False
-        reference = reference[key]
-    return True
 
 
 def _text(date):

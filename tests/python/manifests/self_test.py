@@ -129,3 +129,16 @@ class Planted(unittest.TestCase):
         ]:
             with self.subTest(expected):
                 self.assertIn(expected, self.product.objection(self.plant(good, right, wrong), "all") or "")
+
+    def test_keys_in_cloud_kms(self):
+        good = self.read("deploy/cloudrun/curfew.yaml")
+        environment = {"PORT": "8080"}
+        ring = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys"
+        for right, wrong, mode, expected in [
+            (f"formKey:\n  kms: {ring}/forms/cryptoKeyVersions/1\n", "", "intake", "formKey"),
+            (f"{ring}/intake/cryptoKeyVersions/1\n  keyId", f"{ring}/intake\n  keyId", "intake", "signing.kms"),
+            (f"kms: {ring}/facts\n", "", "controller", "factsKey"),
+        ]:
+            with self.subTest(expected):
+                self.assertIsNone(self.product.objection(good, mode, environment))
+                self.assertIn(expected, self.product.objection(self.plant(good, right, wrong), mode, environment) or "")

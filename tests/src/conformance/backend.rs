@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use curfew_firelite::{Config, Indexes, Server};
-#[cfg(real_firestore)]
 use gcloud_sdk::GoogleEnvironment;
 use gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
 use gcloud_sdk::google::firestore::v1::run_query_request::{ConsistencySelector, QueryType};
@@ -30,14 +29,11 @@ const EMULATOR: &str = "CURFEW_TEST_FIRESTORE_EMULATOR";
 
 /// A project of real Firestore whose database `(default)` has the indexes of [`INDEXES`]. The suite leaves what it
 /// writes under `conformance/`.
-#[cfg(real_firestore)]
 const PROJECT: &str = "CURFEW_TEST_FIRESTORE_PROJECT";
 
 /// For that project, as `gcloud auth print-access-token` prints one.
-#[cfg(real_firestore)]
 const ACCESS_TOKEN: &str = "CURFEW_TEST_FIRESTORE_ACCESS_TOKEN";
 
-#[cfg(real_firestore)]
 const PRODUCTION: &str = "https://firestore.googleapis.com";
 
 /// What both local servers are told; Google's emulator knows no other.
@@ -116,7 +112,6 @@ impl Backend {
     }
 
     /// Real Firestore, in the project that is named.
-    #[cfg(real_firestore)]
     pub(super) async fn production() -> Self {
         let project = std::env::var(PROJECT).expect(PROJECT);
         let token = std::env::var(ACCESS_TOKEN).expect(ACCESS_TOKEN);

@@ -4,15 +4,17 @@ use chrono::{DateTime, Utc};
 use curfew_core::entry::{Act, Verdict};
 use curfew_core::id::{Digest, Installation, Nonce, RequestId, sha256};
 use curfew_core::principal::{Email, Person, Subject};
+use curfew_core::request::Rejection;
 use curfew_core::spec::Authentication;
 use curfew_ports::EnvelopeSigner as _;
 use curfew_proto::payload;
 use curfew_trust::KeyFileSigner;
+use gcloud_sdk::google::firestore::v1::Value as Stored;
+use gcloud_sdk::google::firestore::v1::value::ValueType;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::demo::{Demo, SOON, Shape};
-use super::disguises::put_down;
 use super::in_both_shapes;
 use crate::eventually::eventually;
 use crate::store::raw::{Raw, map, text};
@@ -22,10 +24,16 @@ in_both_shapes! {
     a_denial_ends_the_request,
     a_writers_key_approves_from_any_firestore_client,
     decisions_that_nobody_may_make_have_no_effect,
+    a_flood_of_forgeries_does_not_flood_the_ledger,
 }
 
 const ADMIN: &str = "roles/compute.instanceAdmin.v1";
 const PROD: &str = "projects/demo-prod";
+
+/// More forged entries of one request than the ledger names, and how many that is.
+const FLOOD: u8 = 70;
+const NAMED_MAX: usize = 64;
+
 const ZONE: &str =
     "resource.name.startsWith(\"projects/demo-prod/zones/asia-southeast1-a/instances/\")";
 
@@ -129,6 +137,7 @@ async fn decisions_that_nobody_may_make_have_no_effect(shape: Shape) {
         ("UNKNOWN_KEY", Decision { key_id: "nobody", ..good() }),
         ("MALFORMED", Decision { spoil: "everything", ..good() }),
     ];
+    assert!(refused.len() >= 15);
     for (why, decision) in &refused {
         decision.write_under(&demo, &store, &id).await;
         let key = decision.key.to_string();
@@ -140,14 +149,20 @@ async fn decisions_that_nobody_may_make_have_no_effect(shape: Shape) {
         };
         let got = eventually(&format!("{why} was looked at"), SOON, seen).await;
         assert_eq!(got, *why);
-        // What does not verify is no entry of the request at all: the ledger alone speaks of it.
-        let is_put_down = async || {
-            let stored = store.get(&format!("requests/{id}")).await?;
-            let is_in_the_chain = put_down(&stored.fields["facts"], &key, why);
-            let is_in_the_ledger = store.get(&ledger_path(&id, why)).await.is_some();
-            (is_in_the_chain || is_in_the_ledger).then_some(())
+        // One by one: no effect of this one alone, and a document of the ledger for it alone.
+        assert_eq!(demo.stands("alice", &id).await.0, "AWAITING_APPROVAL", "{why}");
+        let said = in_the_ledger(&store, &id, &key, why).await;
+        let is_forged = Rejection::ALL.iter().any(|rejection| rejection.as_str() == *why);
+        assert_eq!(said.kind, if is_forged { "FORGED_DOCUMENT" } else { "REFUSED_ACT" }, "{why}");
+        let claimed = match decision.spoil {
+            "everything" => json!({"keyId": decision.key_id}),
+            _ => json!({"actor": decision.email, "keyId": decision.key_id}),
         };
-        eventually(&format!("{why} is put down"), SOON, is_put_down).await;
+        let place = format!("entries.{key}");
+        assert_eq!(
+            said.payload,
+            json!({"claimed": claimed, "place": place, "reason": why, "requestId": id})
+        );
     }
     assert_eq!(demo.stands("alice", &id).await.0, "AWAITING_APPROVAL");
     assert_eq!(demo.stands("alice", &other).await.0, "AWAITING_APPROVAL");
@@ -157,10 +172,74 @@ async fn decisions_that_nobody_may_make_have_no_effect(shape: Shape) {
     demo.until("alice", &id, "ACTIVE", SOON).await;
 }
 
-/// Where the ledger notes that a request's document holds something that does not verify, and why.
-fn ledger_path(id: &str, why: &str) -> String {
-    let hash = sha256(&[b"curfew/v1/ledger-id\n", id.as_bytes(), b"\n", why.as_bytes()]);
+async fn a_flood_of_forgeries_does_not_flood_the_ledger(shape: Shape) {
+    let demo = Demo::start_as(shape).await;
+    let store = demo.store().await;
+    let (id, digest) = waiting(&demo).await;
+    let path = format!("requests/{id}");
+    let mut document = store.get(&path).await.unwrap();
+    let keys: Vec<String> = (1..=FLOOD).map(|n| Nonce::from_bits([n; 16]).to_string()).collect();
+    let forged =
+        || map([("payload", text("{}")), ("keyId", text("nobody")), ("signature", text("x"))]);
+    let mut entries = map([]);
+    if let Some(ValueType::MapValue(all)) = &mut entries.value_type {
+        all.fields.extend(keys.iter().map(|key| (key.clone(), forged())));
+    }
+    document.fields.insert("entries".into(), entries);
+    store.put(document).await;
+    let ledger = ledger_path(&id, "entries", "TOO_MANY");
+    let said =
+        eventually("the ledger says that there is more", SOON, async || store.get(&ledger).await);
+    assert!(string(&said.await.fields["payload"]).contains("TOO_MANY"));
+    let named = async || {
+        let mut n_named = 0;
+        for key in &keys {
+            let ledger = ledger_path(&id, &format!("entries.{key}"), "UNKNOWN_KEY");
+            n_named += usize::from(store.get(&ledger).await.is_some());
+        }
+        n_named
+    };
+    let all = async || (named().await >= NAMED_MAX).then_some(());
+    eventually("the ledger names as many as it may", SOON, all).await;
+    let counted = format!(
+        "curfew_ledger_omitted_total{{bound=\"request\"}} {}",
+        usize::from(FLOOD) - NAMED_MAX
+    );
+    assert!(demo.metrics().await.contains(&counted), "{counted}");
+    // And a true word still counts.
+    Decision::new(&id, &digest).write(&demo, &store).await;
+    demo.until("alice", &id, "ACTIVE", SOON).await;
+    assert_eq!(named().await, NAMED_MAX);
+}
+
+/// Where the ledger keeps a note.
+fn ledger_path(id: &str, place: &str, why: &str) -> String {
+    let parts = [b"curfew/v1/ledger-id", id.as_bytes(), place.as_bytes(), why.as_bytes()];
+    let hash = sha256(&[parts.join(&b'\n').as_slice()]);
     format!("ledger/{}", RequestId::from_bits(*hash.first_chunk().unwrap()))
+}
+
+fn string(value: &Stored) -> String {
+    match &value.value_type {
+        Some(ValueType::StringValue(text)) => text.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the ledger says.
+struct Said {
+    kind: String,
+    payload: Value,
+}
+
+/// The one document of the ledger about this entry and this reason.
+async fn in_the_ledger(store: &Raw, id: &str, key: &str, why: &str) -> Said {
+    let path = ledger_path(id, &format!("entries.{key}"), why);
+    let document =
+        eventually(&format!("{why} is in the ledger"), SOON, async || store.get(&path).await).await;
+    let text = |name: &str| string(&document.fields[name]);
+    assert_eq!(text("mac").len(), 64);
+    Said { kind: text("kind"), payload: serde_json::from_str(&text("payload")).unwrap() }
 }
 
 /// A decision as a program with the writer's key makes it, and what may be wrong with it.

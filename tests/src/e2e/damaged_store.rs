@@ -1,30 +1,18 @@
-//! `curfew firestore-local` on files that are broken, not ours, or have no room: what its operator sees.
+//! `curfew firestore-local` on files that are broken or not ours: what its operator sees.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use futures_util::FutureExt as _;
-use gcloud_sdk::google::firestore::v1::Document;
-use gcloud_sdk::google::firestore::v1::write::Operation;
-use tonic::Code;
 
 use super::demo::{SOON, binary, signal};
 use crate::eventually::eventually;
 use crate::store::raw::{Raw, text};
 
 const PAGE: usize = 4_096;
-
-/// The file may not grow beyond so many KiB, to the shell: a full disk.
-const ROOM_KIB: usize = 12 * 1_024;
-
-/// What one commit writes: half of what the store lets pass between two checkpoints.
-const WRITES: usize = 500;
-
-/// Not enough for its log between two checkpoints to need [`ROOM_KIB`].
-const DOCUMENT_BYTES: usize = 3_000;
 
 /// What is done to the file.
 type Damage = fn(&Path);
@@ -135,64 +123,6 @@ async fn a_file_that_may_only_be_read_is_refused() {
     assert_eq!(fs::read(&path).unwrap(), whole.bytes);
 }
 
-/// The disk is full while the log is copied to the file, and then while a commit is written to the log.
-#[tokio::test]
-async fn a_full_disk_loses_nothing_and_says_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let mut limited = Command::new("sh");
-    let program = binary("curfew");
-    // The shell counts blocks of 512 bytes.
-    let blocks = 2 * ROOM_KIB;
-    limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
-    limited.arg(program);
-    arguments(&mut limited, &path);
-    let store = Local::start(limited);
-    let client = store.client().await;
-    let mut commits = 0;
-    let full = loop {
-        let writes = (0..WRITES).map(|n| document(&client, commits, n)).collect();
-        match client.try_commit(writes).await {
-            Ok(()) => commits += 1,
-            Err(status) => break status,
-        }
-    };
-    assert_eq!(full.code(), Code::ResourceExhausted, "{full}");
-    assert!(full.message().contains("the disk that holds the database is full"), "{full}");
-    assert!(commits > 2, "{commits}");
-    // The file or its log is as large as it may be: which is first depends on how the checkpoints keep up.
-    let largest = size(&path).max(size(&path.with_extension("db-wal")));
-    assert!(largest + 1_048_576 > u64::try_from(ROOM_KIB * 1_024).unwrap(), "{largest}");
-    assert_eq!(stored(&client, commits).await, commits * WRITES);
-    let said = store.stop().await;
-    for part in [path.to_str().unwrap(), "make room on its disk"] {
-        assert!(said.contains(part), "{part} is not in {said}");
-    }
-
-    let store = Local::start(local(&path));
-    let client = store.client().await;
-    assert_eq!(stored(&client, commits).await, commits * WRITES);
-    client.try_commit(vec![document(&client, commits, 0)]).await.unwrap();
-    store.stop().await;
-}
-
-fn document(client: &Raw, commit: usize, n: usize) -> Operation {
-    let fields = [("pad".to_owned(), text(&"x".repeat(DOCUMENT_BYTES)))].into();
-    let name = client.name(&format!("outbox/{commit}-{n}"));
-    Operation::Update(Document { name, fields, ..Default::default() })
-}
-
-/// How many of the commits' documents are there.
-async fn stored(client: &Raw, commits: usize) -> usize {
-    let mut stored = 0;
-    for commit in 0..commits {
-        for n in 0..WRITES {
-            stored += usize::from(client.get(&format!("outbox/{commit}-{n}")).await.is_some());
-        }
-    }
-    stored
-}
-
 /// A closed file with a document.
 struct Sample {
     bytes: Vec<u8>,
@@ -227,21 +157,17 @@ fn another_program(path: &Path) {
     edit(path, |bytes| bytes[68..72].copy_from_slice(b"GPKG"));
 }
 
-fn log(path: &Path) -> PathBuf {
+pub(super) fn log(path: &Path) -> PathBuf {
     path.with_extension("db-wal")
 }
 
-fn size(path: &Path) -> u64 {
-    fs::metadata(path).unwrap().len()
-}
-
-fn local(path: &Path) -> Command {
+pub(super) fn local(path: &Path) -> Command {
     let mut command = Command::new(binary("curfew"));
     arguments(&mut command, path);
     command
 }
 
-fn arguments(command: &mut Command, path: &Path) {
+pub(super) fn arguments(command: &mut Command, path: &Path) {
     command.args(["firestore-local", "--owner", "--listen", "127.0.0.1:0", "--path"]).arg(path);
 }
 
@@ -260,26 +186,35 @@ async fn refused(mut command: Command) -> String {
 }
 
 /// A server that runs.
-struct Local {
+pub(super) struct Local {
     process: Child,
+    stdout: BufReader<ChildStdout>,
     address: String,
 }
 
 impl Local {
-    fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("export FIRESTORE_EMULATOR_HOST=").unwrap();
-        Self { address: address.to_owned(), process }
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut local = Self { process, stdout, address: String::new() };
+        local.has_started();
+        local
     }
 
-    async fn client(&self) -> Raw {
+    /// Waits until the server says where it is; once more where another comes after it.
+    pub(super) fn has_started(&mut self) {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("export FIRESTORE_EMULATOR_HOST=").unwrap();
+        address.clone_into(&mut self.address);
+    }
+
+    pub(super) async fn client(&self) -> Raw {
         Raw::connect(self.address.parse().unwrap(), "damaged", "owner").await
     }
 
     /// SIGTERM; it must end well. What it said meanwhile.
-    async fn stop(mut self) -> String {
+    pub(super) async fn stop(mut self) -> String {
         signal("TERM", self.process.id());
         let mut said = String::new();
         self.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();

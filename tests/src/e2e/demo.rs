@@ -1,20 +1,21 @@
-//! One demo on ports of its own, and the three ways to look at it: as a person, as the cloud, as the store.
+//! One demo on ports of its own. As a person and as the cloud's administrator one looks at it from [`Outside`].
 
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
+use super::outside::Outside;
 use crate::eventually::eventually;
 use crate::store::raw::Raw;
 
 /// A start takes well under a second; a machine that compiles meanwhile takes longer.
-const START_MAX: Duration = Duration::from_mins(1);
+pub(super) const START_MAX: Duration = Duration::from_mins(1);
 
 /// Anything that should happen at once happens within this.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -62,7 +63,17 @@ pub(crate) struct Demo {
     eligible: &'static str,
     /// Whether calls of the simulated Google take as long as Google's.
     is_as_slow_as_google: bool,
-    http: Client,
+    /// Whether what its processes log goes to [`Demo::log`].
+    keeps_log: bool,
+    outside: Outside,
+}
+
+impl Deref for Demo {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.outside
+    }
 }
 
 struct Ports {
@@ -78,14 +89,7 @@ struct Ports {
 impl Ports {
     /// Those on which nobody listens now.
     fn free() -> Self {
-        let held = [(); 5].map(|()| {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.set_reuseaddr(true).unwrap();
-            socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-            socket
-        });
-        let [front, cloud, ops, intake_ops, store] =
-            held.each_ref().map(|socket| socket.local_addr().unwrap().port());
+        let ([front, cloud, ops, intake_ops, store], held) = free_ports();
         Self { front, cloud, ops, intake_ops, store, _held: held }
     }
 }
@@ -123,6 +127,15 @@ impl Demo {
         demo
     }
 
+    /// The same, with a log to be read.
+    pub(crate) async fn start_logged(shape: Shape, seed: &str, eligible: &'static str) -> Self {
+        let mut demo = Self::new(shape, Some(seed));
+        demo.eligible = eligible;
+        demo.keeps_log = true;
+        demo.restart().await;
+        demo
+    }
+
     /// With calls of the simulated Google that take as long as Google's.
     pub(crate) async fn start_with_googles_latency(shape: Shape) -> Self {
         let mut demo = Self::new(shape, None);
@@ -138,17 +151,18 @@ impl Demo {
             std::fs::write(&path, yaml).unwrap();
             path
         });
-        let http = Client::builder().no_proxy().build().unwrap();
+        let ports = Ports::free();
         Self {
             shape,
             child: None,
             folder,
-            ports: Ports::free(),
+            outside: Outside::new("demo", ports.front, ports.cloud),
+            ports,
             seed,
             store_host: None,
             eligible: "",
             is_as_slow_as_google: false,
-            http,
+            keeps_log: false,
         }
     }
 
@@ -185,6 +199,9 @@ impl Demo {
         if self.shape == Shape::Split {
             command.arg("--split");
         }
+        if self.keeps_log {
+            command.stderr(std::fs::File::create(self.log()).unwrap());
+        }
         self.child = Some(command.spawn().unwrap());
         self.is_ready().await;
     }
@@ -200,12 +217,9 @@ impl Demo {
     pub(crate) async fn is_ready(&self) {
         let ready = async || {
             for port in self.ops_ports() {
-                let url = format!("http://127.0.0.1:{port}/readyz");
-                let answer = self.http.get(url).send().await.ok()?;
-                answer.status().is_success().then_some(())?;
+                self.says_ok(port, "/readyz").await?;
             }
-            let front = self.http.get(self.front("127.0.0.1", "/_demo/")).send().await.ok()?;
-            (!front.status().is_server_error()).then_some(())
+            self.is_served().await
         };
         eventually("the demo is ready", START_MAX, ready).await;
     }
@@ -253,160 +267,14 @@ impl Demo {
         std::fs::read_to_string(file).unwrap().parse().unwrap()
     }
 
+    /// What its processes log, one after the other.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// A file in the demo's folder.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.folder.path().join("data").join(name)
-    }
-
-    /// A page for somebody who comes by this name of the machine.
-    pub(crate) fn front(&self, host: &str, path: &str) -> String {
-        format!("http://{host}:{}{path}", self.ports.front)
-    }
-
-    /// A call of intake's API through the simulated IAP; status and JSON. `None` if no answer came.
-    pub(crate) async fn call(
-        &self,
-        person: &str,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Option<(u16, Value)> {
-        let request = self.request(person, method, path);
-        Self::answer(if let Some(body) = body { request.json(body) } else { request }).await
-    }
-
-    /// The same with an idempotency key.
-    pub(crate) async fn call_with_key(
-        &self,
-        person: &str,
-        method: Method,
-        path: &str,
-        body: &Value,
-        key: &str,
-    ) -> Option<(u16, Value)> {
-        Self::answer(self.request(person, method, path).header("Idempotency-Key", key).json(body))
-            .await
-    }
-
-    fn request(&self, person: &str, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, self.front("127.0.0.1", path));
-        let address =
-            if person.contains('@') { person.to_owned() } else { format!("{person}@example.com") };
-        request.header("X-Demo-User", address)
-    }
-
-    async fn answer(request: RequestBuilder) -> Option<(u16, Value)> {
-        let answer = request.send().await.ok()?;
-        let status = answer.status().as_u16();
-        Some((status, answer.json().await.unwrap_or_default()))
-    }
-
-    pub(crate) async fn get(&self, person: &str, path: &str) -> Value {
-        let (status, body) = self.call(person, Method::GET, path, None).await.unwrap();
-        assert_eq!(status, 200, "{path}: {body}");
-        body
-    }
-
-    /// Files a request and gives its id.
-    pub(crate) async fn file(&self, person: &str, body: &Value) -> String {
-        let (status, reply) =
-            self.call(person, Method::POST, "/v1/requests", Some(body)).await.unwrap();
-        assert_eq!(status, 201, "{reply}");
-        reply["name"].as_str().unwrap().trim_start_matches("requests/").to_owned()
-    }
-
-    /// `withdraw` or `revoke`.
-    pub(crate) async fn end(&self, person: &str, id: &str, verb: &str) {
-        let path = format!("/v1/requests/{id}:{verb}");
-        let (status, reply) =
-            self.call(person, Method::POST, &path, Some(&json!({"reason": "over"}))).await.unwrap();
-        assert_eq!(status, 200, "{reply}");
-    }
-
-    /// Phase and outcome reason, as the requester sees them.
-    pub(crate) async fn stands(&self, person: &str, id: &str) -> (String, String) {
-        let request = self.get(person, &format!("/v1/requests/{id}")).await;
-        let text = |pointer: &str| {
-            request.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        (text("/status/phase"), text("/status/outcome/reason"))
-    }
-
-    pub(crate) async fn until(
-        &self,
-        person: &str,
-        id: &str,
-        phase: &str,
-        within: Duration,
-    ) -> String {
-        let look = || async {
-            let (now, reason) = self.stands(person, id).await;
-            (now == phase).then_some(reason)
-        };
-        eventually(&format!("{id} is {phase}"), within, look).await
-    }
-
-    /// The policy as an administrator reads it.
-    pub(crate) async fn policy(&self, resource: &str) -> Value {
-        let body = json!({"options": {"requestedPolicyVersion": 3}});
-        self.cloud(Method::POST, &format!("/v3/{resource}:getIamPolicy"), Some(&body)).await
-    }
-
-    /// The bindings of a request.
-    pub(crate) async fn bindings(&self, resource: &str, id: &str) -> Vec<Value> {
-        let title = format!("curfew demo {id}");
-        let policy = self.policy(resource).await;
-        let all = policy["bindings"].as_array().unwrap();
-        all.iter().filter(|binding| binding["condition"]["title"] == *title).cloned().collect()
-    }
-
-    /// The policy without anything that Curfew wrote, and without its etag.
-    pub(crate) async fn foreign(&self, resource: &str) -> Value {
-        let mut policy = self.policy(resource).await;
-        policy["etag"] = Value::Null;
-        policy["version"] = Value::Null;
-        let bindings = policy["bindings"].as_array_mut().unwrap();
-        bindings.retain(|binding| {
-            !binding["condition"]["title"].as_str().unwrap_or_default().starts_with("curfew ")
-        });
-        policy
-    }
-
-    /// Where the simulated cloud is.
-    pub(crate) fn cloud_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.cloud)
-    }
-
-    /// A call of the simulated cloud as its administrator.
-    pub(crate) async fn cloud(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
-        let url = format!("{}{path}", self.cloud_url());
-        let mut request = self.http.request(method, url).bearer_auth("x");
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
-    pub(crate) async fn faults(&self, faults: &Value) {
-        self.cloud(Method::PUT, "/sim/v1/faults", Some(faults)).await;
-    }
-
-    pub(crate) async fn can(
-        &self,
-        principal: &str,
-        role: &str,
-        resource: &str,
-        name: Option<&str>,
-    ) -> bool {
-        let mut body = json!({"principal": principal, "role": role, "resource": resource});
-        if let Some(name) = name {
-            body["resourceName"] = name.into();
-        }
-        self.cloud(Method::POST, "/sim/v1/can", Some(&body)).await["allowed"] == true
     }
 
     /// A Firestore client that may write anything.
@@ -416,10 +284,14 @@ impl Demo {
 
     /// Of all processes, one after the other.
     pub(crate) async fn metrics(&self) -> String {
-        let mut all = String::new();
+        self.metrics_of_each().await.concat()
+    }
+
+    /// Of each process: of the only one, or of the controller and of intake.
+    pub(crate) async fn metrics_of_each(&self) -> Vec<String> {
+        let mut all = Vec::new();
         for port in self.ops_ports() {
-            let url = format!("http://127.0.0.1:{port}/metrics");
-            all += &self.http.get(url).send().await.unwrap().text().await.unwrap();
+            all.push(self.metrics_at(port).await);
         }
         all
     }
@@ -429,6 +301,17 @@ impl Drop for Demo {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Ports on which nobody listens, and what keeps them: bound and not listening, so that nobody is given them by chance.
+pub(super) fn free_ports<const N: usize>() -> ([u16; N], [TcpSocket; N]) {
+    let held = [(); N].map(|()| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        socket
+    });
+    (held.each_ref().map(|socket| socket.local_addr().unwrap().port()), held)
 }
 
 /// What the tests' runner has built, or else what stands beside this test's own program.

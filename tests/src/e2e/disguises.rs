@@ -108,7 +108,7 @@ async fn looked_at(demo: &Demo, who: &str, id: &str, key: &str) -> Option<String
 }
 
 /// Whether one of the controller's own facts says of the entry that it did not count, and why.
-pub(super) fn put_down(facts: &Stored, key: &str, why: &str) -> bool {
+fn put_down(facts: &Stored, key: &str, why: &str) -> bool {
     let Some(ValueType::ArrayValue(facts)) = &facts.value_type else { panic!("{facts:?}") };
     facts.values.iter().any(|fact| {
         let Some(ValueType::MapValue(fact)) = &fact.value_type else { panic!("{fact:?}") };

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -90,16 +91,77 @@ async fn a_dry_run_says_what_filing_says_and_stores_nothing(shape: Shape) {
         (400, &json!("DURATION_OUT_OF_BOUNDS"))
     );
     assert_eq!(demo.get("alice", "/v1/requests").await["requests"], json!([]));
-    // What it shows is what is written.
-    let id = demo.file("alice", &viewer()).await;
+    assert_eq!(shown_and_written(&demo, &viewer(), "").await, 1);
+    // A carried condition and a narrowed one: the longest expression that is written for anybody here.
+    let narrowed = json!({
+        "resource": "projects/demo-data",
+        "roles": [{"role": "roles/secretmanager.secretAccessor"}],
+        "resourceNames": ["projects/demo-data/secrets/app-key"],
+        "duration": "7m",
+        "justification": "BUG-1",
+    });
+    let carried = " && (resource.name.startsWith(\"projects/demo-data/secrets/app-\")) && (";
+    assert_eq!(shown_and_written(&demo, &narrowed, carried).await, 1);
+}
+
+/// Shows a request, files it, and compares every field of every binding that is then in the policy, but for the seconds
+/// that passed between. How many there are.
+async fn shown_and_written(demo: &Demo, body: &Value, carries: &str) -> usize {
+    let (_, dry) =
+        demo.call("alice", Method::POST, "/v1/requests:validate", Some(body)).await.unwrap();
+    let resource = body["resource"].as_str().unwrap();
+    let id = demo.file("alice", body).await;
     demo.until("alice", &id, "ACTIVE", SOON).await;
-    let [written] = &demo.bindings(WEB, &id).await[..] else { panic!("not one binding") };
-    let clauses = |expression: &Value| expression.as_str().unwrap().matches("request.time").count();
-    assert_eq!(
-        clauses(&written["condition"]["expression"]),
-        clauses(&good["bindings"][0]["expression"])
-    );
-    assert_eq!(written["role"], good["bindings"][0]["role"]);
+    let written = demo.bindings(resource, &id).await;
+    let shown = dry["bindings"].as_array().unwrap();
+    assert_eq!(shown.len(), written.len(), "{dry}");
+    let asked = curfew_proto::parse_duration(body["duration"].as_str().unwrap()).unwrap();
+    for (shown, written) in shown.iter().zip(&written) {
+        assert_eq!(shown["resource"], resource);
+        assert_eq!(
+            (&shown["role"], json!([shown["member"]])),
+            (&written["role"], written["members"].clone())
+        );
+        let fields: Vec<&String> = shown.as_object().unwrap().keys().collect();
+        assert_eq!(
+            fields,
+            ["expression", "member", "resource", "role"],
+            "nothing is left uncompared"
+        );
+        let (planned, real) =
+            (Times::of(&shown["expression"]), Times::of(&written["condition"]["expression"]));
+        assert_eq!(planned.around, real.around, "but for the times, letter by letter");
+        assert!(real.around[2].contains(carries) || carries.is_empty(), "{real:?}");
+        assert_eq!((planned.lasts(), real.lasts()), (asked, asked));
+        let late = real.start - planned.start;
+        assert!((TimeDelta::zero()..=TimeDelta::seconds(20)).contains(&late), "{late}");
+    }
+    written.len()
+}
+
+/// A granted expression: its two times, and the text around them.
+#[derive(Debug)]
+struct Times {
+    around: [String; 3],
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+}
+
+impl Times {
+    fn of(expression: &Value) -> Self {
+        let parts: Vec<&str> = expression.as_str().unwrap().splitn(5, '"').collect();
+        let [before, start, between, end, after] = parts[..] else { panic!("{expression}") };
+        let time = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text}: {expression}"));
+        Self {
+            around: [before, between, after].map(str::to_owned),
+            start: time(start),
+            end: time(end),
+        }
+    }
+
+    fn lasts(&self) -> TimeDelta {
+        self.end - self.start
+    }
 }
 
 async fn those_who_could_approve_are_listed(shape: Shape) {
@@ -187,7 +249,7 @@ async fn explain_says_why_a_request_stands_where_it_stands() {
 }
 
 /// The production binary under the controller's configuration, as an operator runs it.
-async fn explain(demo: &Demo, id: &str) -> Value {
+pub(super) async fn explain(demo: &Demo, id: &str) -> Value {
     let (is_well, text) = run_explain(demo, &[id, "--json"]).await;
     assert!(is_well, "{text}");
     serde_json::from_str(&text).unwrap()
@@ -222,11 +284,14 @@ fn large() -> Seed {
     })
 }
 
-/// The value of a metric of whichever process has it.
+/// The value of a metric over all its labels and all processes.
 async fn metric(demo: &Demo, name: &str) -> f64 {
     let all = demo.metrics().await;
-    let mut lines = all.lines().filter(|line| line.starts_with(name));
-    lines.next().and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+    let values = all.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?.strip_prefix(['{', ' '])?;
+        rest.rsplit(['}', ' ']).next()?.parse::<f64>().ok()
+    });
+    values.sum()
 }
 
 /// A page as a browser of this person gets it.

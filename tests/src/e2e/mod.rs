@@ -2,20 +2,30 @@
 //! whether intake and controller share a process or not.
 
 mod approval;
+mod binary;
 mod damaged_store;
 pub(crate) mod demo;
 mod disguises;
+mod doctor;
 mod ends;
 mod firestore_local;
 mod flow;
 mod forgery;
 mod forms;
+mod full_disk;
+mod installation;
+mod keys;
 mod kill;
+mod killed_endings;
 mod latency;
 mod listing;
+mod metrics;
+mod migration;
 mod nodes;
+mod outside;
 mod parts;
 mod permissions;
+mod policy_analyzer;
 mod requesters;
 mod seed;
 mod store_faults;

@@ -194,7 +194,7 @@ async fn role_permissions(demo: &Demo, part: Part) -> BTreeSet<String> {
 }
 
 /// Gives the part what its file lists, but for one.
-async fn allow(demo: &Demo, part: Part, missing: Option<&str>) {
+pub(super) async fn allow(demo: &Demo, part: Part, missing: Option<&str>) {
     let permissions: Vec<&str> =
         listed(part).into_iter().filter(|name| Some(*name) != missing).collect();
     let path = format!("{}?updateMask=includedPermissions", role(part));

@@ -7,7 +7,7 @@ mod views;
 
 use serde::Deserialize;
 
-use crate::api::kms::crypto::{DecryptBody, EncryptBody, SignBody};
+use crate::api::kms::crypto::{DecryptBody, EncryptBody, MacBody, SignBody};
 use crate::api::kms::keys::{KeyBody, VersionBody};
 use crate::api::paging::PageRequest;
 use crate::api::route::{Path, Wire, no_such_path};
@@ -46,6 +46,7 @@ enum Act {
     RestoreVersion,
     PublicKey { format: Option<String> },
     Sign(SignBody),
+    Mac(MacBody),
     Encrypt(EncryptBody),
     Decrypt(DecryptBody),
 }
@@ -102,6 +103,7 @@ impl Call {
             Act::RestoreVersion => "restore",
             Act::PublicKey { .. } => "getPublicKey",
             Act::Sign(_) => "asymmetricSign",
+            Act::Mac(_) => "macSign",
             Act::Encrypt(_) => "encrypt",
             Act::Decrypt(_) => "decrypt",
         }
@@ -117,6 +119,7 @@ impl Call {
             | Act::ListVersions { .. }
             | Act::PublicKey { .. }
             | Act::Sign(_)
+            | Act::Mac(_)
             | Act::Decrypt(_) => false,
             Act::CreateRing { .. }
             | Act::CreateKey { .. }
@@ -156,6 +159,7 @@ impl Call {
             Act::RestoreVersion => keys::restore_version(session, &name),
             Act::PublicKey { format } => crypto::public_key(session, &name, format.as_deref()),
             Act::Sign(body) => crypto::sign(session, &name, body),
+            Act::Mac(body) => crypto::mac(session, &name, body),
             Act::Encrypt(body) => crypto::encrypt(session, &name, body),
             Act::Decrypt(body) => crypto::decrypt(session, &name, body),
         }
@@ -178,7 +182,7 @@ impl Call {
             Act::DestroyVersion => "cryptoKeyVersions.destroy",
             Act::RestoreVersion => "cryptoKeyVersions.restore",
             Act::PublicKey { .. } => "cryptoKeyVersions.viewPublicKey",
-            Act::Sign(_) => "cryptoKeyVersions.useToSign",
+            Act::Sign(_) | Act::Mac(_) => "cryptoKeyVersions.useToSign",
             Act::Encrypt(_) => "cryptoKeyVersions.useToEncrypt",
             Act::Decrypt(_) => "cryptoKeyVersions.useToDecrypt",
         }
@@ -230,6 +234,7 @@ fn read_verb(wire: &Wire<'_>, below: &[&str], verb: &str) -> Result<Option<Act>,
             Act::SetPrimary { version: body.crypto_key_version_id }
         }
         "asymmetricSign" if is_version => Act::Sign(wire::body(wire.body)?),
+        "macSign" if is_version => Act::Mac(wire::body(wire.body)?),
         "destroy" | "restore" if is_version => {
             let NoFields {} = wire::body(wire.body)?;
             if verb == "destroy" { Act::DestroyVersion } else { Act::RestoreVersion }

@@ -11,8 +11,10 @@ pub(crate) mod policies;
 pub(crate) mod pubsub;
 pub(crate) mod resource_manager;
 pub(crate) mod route;
+pub(crate) mod scopes;
 pub(crate) mod secrets;
 pub(crate) mod service;
+pub(crate) mod service_accounts;
 pub(crate) mod session;
 pub(crate) mod wire;
 
@@ -197,7 +199,7 @@ fn perform(
 ) -> (Result<Value, ApiError>, Vec<Change>) {
     let opened = Session::open(world, incoming.token.as_deref(), cloud.now());
     let admitted =
-        opened.and_then(|session| spend_quota(cloud, &session, &incoming.call).map(|()| session));
+        opened.and_then(|session| admit(cloud, &session, &incoming.call).map(|()| session));
     match admitted {
         Err(error) => (Err(error), Vec::new()),
         Ok(session) => {
@@ -244,14 +246,20 @@ fn dispatch(
         Call::Asset(call) => asset::answer(session, call, mode.stale),
         Call::Groups(call) => groups::answer(session, call),
         Call::Directory(call) => directory::answer(session, call),
+        Call::ServiceAccounts(call) => service_accounts::answer(session, call),
     };
     (answer, Vec::new())
 }
 
-fn spend_quota(cloud: &Cloud, session: &Session<'_>, call: &Call) -> Result<(), ApiError> {
+/// Whether the token is for such calls, and the caller's project has enabled the API and has quota left.
+fn admit(cloud: &Cloud, session: &Session<'_>, call: &Call) -> Result<(), ApiError> {
+    scopes::check(session, call)?;
     let Some(metric) = Metric::of(call.api(), call.method()) else {
         return Ok(());
     };
+    if session.world.settings.disabled_apis.contains(metric.service()) {
+        return Err(ApiError::service_disabled(metric.service(), &session.consumer_name()));
+    }
     let settings = &session.world.settings.quotas;
     // "Queries per minute per user per Google Cloud project" is the Directory's.
     let payer = if metric == Metric::Directory { session.caller } else { session.consumer() };

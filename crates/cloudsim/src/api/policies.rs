@@ -147,7 +147,7 @@ fn take_field(policy: &mut Policy, sent: &Policy, field: &str) {
     };
 }
 
-fn check_version(version: i64, field: &str) -> Result<(), ApiError> {
+pub(crate) fn check_version(version: i64, field: &str) -> Result<(), ApiError> {
     if VERSIONS.contains(&version) {
         return Ok(());
     }

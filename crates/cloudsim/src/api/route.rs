@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::paging::PageRequest;
-use crate::api::{asset, directory, groups, iam_roles, service};
+use crate::api::{asset, directory, groups, iam_roles, service, service_accounts};
 use crate::error::ApiError;
 use crate::policy::Policy;
 use crate::quota::Api;
@@ -42,6 +42,7 @@ pub(crate) enum Call {
     Directory(directory::Call),
     Roles(iam_roles::Call),
     Service(service::Call),
+    ServiceAccounts(service_accounts::Call),
 }
 
 /// Query parameters in the order sent, and the path that they were sent to.
@@ -171,6 +172,7 @@ impl Call {
             Self::Directory(call) => call.method(),
             Self::Roles(call) => call.method(),
             Self::Service(call) => call.method(),
+            Self::ServiceAccounts(call) => call.method(),
         }
     }
 
@@ -189,6 +191,7 @@ impl Call {
             Self::Directory(call) => call.resource(),
             Self::Roles(call) => call.resource(),
             Self::Service(call) => Some(call.resource()),
+            Self::ServiceAccounts(call) => Some(call.resource()),
         }
     }
 
@@ -206,7 +209,8 @@ impl Call {
             | Self::TestPermissions { .. }
             | Self::Asset(_)
             | Self::Groups(_)
-            | Self::Directory(_) => false,
+            | Self::Directory(_)
+            | Self::ServiceAccounts(_) => false,
         }
     }
 
@@ -223,7 +227,7 @@ impl Call {
             Self::Asset(_) => Api::AssetInventory,
             Self::Groups(_) => Api::CloudIdentity,
             Self::Directory(_) => Api::Directory,
-            Self::Roles(_) => Api::Iam,
+            Self::Roles(_) | Self::ServiceAccounts(_) => Api::Iam,
             Self::Service(call) => call.api(),
         }
     }
@@ -246,6 +250,9 @@ impl Call {
             }
             if let Some(call) = iam_roles::Call::read(wire, &path)? {
                 return Ok(Self::Roles(call));
+            }
+            if let Some(call) = service_accounts::Call::read(wire, &path)? {
+                return Ok(Self::ServiceAccounts(call));
             }
             if let Some(call) = service::Call::read(wire, &path)? {
                 return Ok(Self::Service(call));

@@ -1,7 +1,7 @@
 //! One call by one caller: permission checks, and the record of what they needed.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -20,6 +20,8 @@ pub(crate) struct Session<'world> {
     pub(crate) world: &'world World,
     pub(crate) caller: &'world str,
     pub(crate) now: DateTime<Utc>,
+    /// What the token was issued for; `None`: whatever its account may do.
+    pub(crate) scopes: Option<&'world BTreeSet<String>>,
     identity: Identity<'world>,
     uses: RefCell<BTreeMap<Use, u64>>,
 }
@@ -58,7 +60,8 @@ impl<'world> Session<'world> {
     ) -> Result<Self, ApiError> {
         let caller = authenticate(world, token, now)?;
         let identity = world.identity(caller).ok_or_else(ApiError::unauthenticated)?;
-        Ok(Self { world, caller, now, identity, uses: RefCell::default() })
+        let scopes = token.and_then(|token| world.tokens.get(token)?.scopes.as_ref());
+        Ok(Self { world, caller, now, scopes, identity, uses: RefCell::default() })
     }
 
     /// The node, if it exists and the caller has the permission on it.

@@ -166,6 +166,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::policy::Policy;
     use crate::world::{Change, Record, ServiceAccount};
 
     #[test]
@@ -246,6 +247,8 @@ mod tests {
             project: "demo-web".into(),
             groups_reader: false,
             users_reader: false,
+            policy: Policy::default(),
+            user_managed_keys: Vec::new(),
         };
         world.apply(Change::Put(Record::ServiceAccount(robot)));
         visitor(&world, &Uri::from_static("/"), &headers(pairs)).map(|visitor| match visitor {

@@ -69,6 +69,43 @@ async fn an_ed25519_key_signs_data_and_no_digest() {
 }
 
 #[tokio::test]
+async fn a_mac_is_the_same_at_every_time_and_another_with_another_version() {
+    let sim = with_ring().await;
+    let body = json!({"purpose": "MAC", "versionTemplate": {"algorithm": "HMAC_SHA256"}});
+    let created = sim.post(&format!("{RING}/cryptoKeys?cryptoKeyId=forms"), body).await;
+    assert_eq!((created.status, created.body.get("primary")), (200, None), "{}", created.body);
+    let key = format!("{RING}/cryptoKeys/forms");
+    sim.post(&format!("{key}/cryptoKeyVersions"), json!({})).await;
+    let mac = async |version: u32, data: &str| {
+        let path = format!("{key}/cryptoKeyVersions/{version}:macSign");
+        let body = json!({"data": STANDARD.encode(data), "dataCrc32c": crc32c(data.as_bytes())});
+        let answer = sim.post(&path, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.body["name"], path.trim_start_matches("v1/").replace(":macSign", ""));
+        assert_eq!(answer.body["verifiedDataCrc32c"], true);
+        let mac = bytes(&answer.body["mac"]);
+        assert_eq!((mac.len(), &answer.body["macCrc32c"]), (32, &json!(crc32c(&mac))));
+        mac
+    };
+    assert_eq!(mac(1, "forms").await, mac(1, "forms").await);
+    assert_ne!(mac(1, "forms").await, mac(2, "forms").await);
+    assert_ne!(mac(1, "forms").await, mac(1, "other").await);
+
+    let first = format!("{key}/cryptoKeyVersions/1");
+    let wrong = json!({"data": "AA==", "dataCrc32c": "1"});
+    assert_eq!(sim.post(&format!("{first}:macSign"), wrong).await.error().1, "INVALID_ARGUMENT");
+    let large = json!({"data": STANDARD.encode(vec![0; 64 * 1024 + 1])});
+    assert_eq!(sim.post(&format!("{first}:macSign"), large).await.error().1, "INVALID_ARGUMENT");
+    assert_eq!(sim.get(&format!("{first}/publicKey")).await.error().1, "FAILED_PRECONDITION");
+    let signing = sim.signing_key("intake", SIGNING).await;
+    let other = sim.post(&format!("{signing}:macSign"), json!({"data": "AA=="})).await;
+    assert_eq!(other.error(), (400, "FAILED_PRECONDITION"));
+    let body = json!({"digest": {"sha256": STANDARD.encode([7; 32])}});
+    let other = sim.post(&format!("{first}:asymmetricSign"), body).await;
+    assert_eq!(other.error(), (400, "FAILED_PRECONDITION"));
+}
+
+#[tokio::test]
 async fn a_public_key_comes_as_pem_with_its_checksum() {
     let sim = with_ring().await;
     let version = sim.signing_key("intake", SIGNING).await;
@@ -300,6 +337,8 @@ async fn keys_that_make_no_sense_are_refused() {
         ("a.b", json!({"purpose": "ENCRYPT_DECRYPT"})),
         ("k", json!({})),
         ("k", json!({"purpose": "MAC"})),
+        ("k", json!({"purpose": "MAC", "versionTemplate": {"algorithm": SIGNING}})),
+        ("k", json!({"purpose": "RAW_ENCRYPT_DECRYPT"})),
         ("k", json!({"purpose": "ASYMMETRIC_SIGN"})),
         ("k", json!({"purpose": "ENCRYPT_DECRYPT", "versionTemplate": {"algorithm": SIGNING}})),
         ("k", json!({"purpose": "ENCRYPT_DECRYPT", "rotationPeriod": "86400s"})),

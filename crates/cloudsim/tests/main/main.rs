@@ -15,6 +15,7 @@ mod needs;
 mod people;
 mod persistence;
 mod policies;
+mod probes;
 mod propagation;
 mod pubsub;
 mod quotas;

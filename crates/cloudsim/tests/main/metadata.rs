@@ -20,13 +20,36 @@ async fn googles_client_gets_a_token_of_the_listeners_account() {
             .build_access_token_credentials()
             .unwrap();
         let token = credentials.access_token().await.unwrap().token;
-        assert_eq!(token, sim.token(account));
         assert_eq!(
             sim.call(Method::GET, "v3/projects/demo-web", None, Some(&token)).await.status,
             200
         );
     }
     assert_ne!(sim.token(CONTROLLER), sim.token(INTAKE));
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_the_scopes_that_it_was_asked_for_alone() {
+    const AUTH: &str = "https://www.googleapis.com/auth";
+    const MEMBERS: &str = "admin/directory/v1/groups/devs%40example.com/members";
+    let sim = Sim::start().await;
+    let endpoint = metadata_of(&sim, INTAKE).await;
+    let statuses = async |scopes: &[&str]| {
+        let scopes: Vec<String> = scopes.iter().map(|scope| format!("{AUTH}/{scope}")).collect();
+        let builder = mds::Builder::default().with_endpoint(endpoint.clone()).with_scopes(scopes);
+        let credentials = builder.build_access_token_credentials().unwrap();
+        let token = credentials.access_token().await.unwrap().token;
+        let ask = async |path| sim.call(Method::GET, path, None, Some(&token)).await;
+        let members = ask(MEMBERS).await;
+        if members.status == 403 {
+            let reason = &members.body["error"]["details"][0]["reason"];
+            assert_eq!(reason, "ACCESS_TOKEN_SCOPE_INSUFFICIENT");
+        }
+        (members.status, ask("v3/projects/demo-web").await.status)
+    };
+    assert_eq!(statuses(&["cloud-platform"]).await, (403, 200));
+    assert_eq!(statuses(&["admin.directory.group.readonly"]).await, (200, 403));
+    assert_eq!(statuses(&["cloud-platform", "admin.directory.group.readonly"]).await, (200, 200));
 }
 
 #[tokio::test]

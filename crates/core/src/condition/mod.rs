@@ -29,7 +29,10 @@ mod tests;
 pub use carried::{Carried, NotCarried};
 pub use eligibility::{Activation, NotEligible, Verdict, eligibility};
 pub use granted::{BuildError, Granted, LOGICAL_OPERATORS_MAX, granted_expression, read_granted};
-pub use jit_access::{JIT_ACCESS_TITLE, JitAccessActivation, jit_access_activation};
+pub(crate) use jit_access::is_plainly_over;
+pub use jit_access::{
+    JIT_ACCESS_TITLE, JitAccessActivation, is_same_condition, jit_access_activation,
+};
 pub use narrowing::{
     NARROWING_NAMES_MAX, NarrowingError, RESOURCE_NAME_BYTES_MAX, ResourceName, narrowing,
 };

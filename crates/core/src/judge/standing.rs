@@ -31,7 +31,12 @@ pub(super) fn resource_is_not_protected(
     evidence: &Evidence,
     rules: &Rules,
 ) -> Result<(), Stop> {
-    if evidence.ancestry.iter().any(|node| rules.protected.contains(node)) {
+    let nodes = planted!(
+        "inside-the-protected",
+        evidence.ancestry.get(..1).unwrap_or_default(),
+        &evidence.ancestry
+    );
+    if planted!("protected-forgotten", false, is_protected(nodes, rules)) {
         return Err(no(
             Objection::ProtectedResource,
             "resource",
@@ -73,17 +78,10 @@ pub(super) fn roles_can_be_granted_here(
     evidence: &Evidence,
     _: &Rules,
 ) -> Result<(), Stop> {
-    let fits = |owner: &Resource| match owner {
-        Resource::Organization(_) => {
-            // An ancestry that ends at a folder or project does not say whose it is: IAM does, when it is granted.
-            let top = evidence.ancestry.last();
-            !matches!(top, Some(Resource::Organization(_))) || top == Some(owner)
-        }
-        Resource::Project(_) | Resource::Folder(_) => *owner == spec.resource,
-    };
+    let above = evidence.ancestry.get(1..).unwrap_or_default();
     for requested in &spec.roles {
         if let Some(owner) = requested.role.owner()
-            && !fits(&owner)
+            && !fits(&owner, &spec.resource, above)
         {
             let message =
                 format!("{} can be granted in {owner} only, as IAM has it", requested.role);
@@ -108,7 +106,9 @@ pub(super) fn roles_do_not_reach_the_system(
     };
     match &evidence.above_protected {
         Observed::Unknown(why) => Err(Stop::Unanswered(why.clone())),
-        Observed::Known(above) if above.contains(&spec.resource) => {
+        Observed::Known(above)
+            if planted!("above-the-protected", false, above.contains(&spec.resource)) =>
+        {
             let message = format!(
                 "the access system itself lies below {}, and {reaching} would reach it: ask on a lower node",
                 spec.resource
@@ -124,16 +124,36 @@ pub(super) fn roles_are_not_dangerous(
     evidence: &Evidence,
     rules: &Rules,
 ) -> Result<(), Stop> {
-    if rules.dangerous != Dangerous::Refuse {
-        return Ok(());
-    }
-    let Some(role) = first_with(spec, evidence, |powers| powers.is_dangerous) else {
+    let is_refused = |powers: &Powers| is_too_dangerous(powers.is_dangerous, rules);
+    let Some(role) = first_with(spec, evidence, is_refused) else {
         return Ok(());
     };
     let message = format!(
         "{role} lets its holder make itself more powerful, and such roles are not granted here: ask for a narrower one"
     );
     Err(no(Objection::DangerousRole, "roles", message))
+}
+
+/// Whether the system itself lies on one of these nodes: a node's ancestry.
+pub(super) fn is_protected(ancestry: &[Resource], rules: &Rules) -> bool {
+    ancestry.iter().any(|node| rules.protected.contains(node))
+}
+
+/// Whether IAM grants a custom role of `owner` on a node, by what lies above that (its parent first).
+pub(super) fn fits(owner: &Resource, node: &Resource, above: &[Resource]) -> bool {
+    match owner {
+        Resource::Organization(_) => {
+            // An ancestry that ends at a folder or project does not say whose it is: IAM does, when it is granted.
+            let top = above.last().unwrap_or(node);
+            !matches!(top, Resource::Organization(_)) || top == owner
+        }
+        Resource::Project(_) | Resource::Folder(_) => owner == node,
+    }
+}
+
+/// Whether dangerous roles are granted to nobody, and this is one.
+pub(super) fn is_too_dangerous(is_dangerous: bool, rules: &Rules) -> bool {
+    is_dangerous && rules.dangerous == Dangerous::Refuse
 }
 
 fn first_with<'a>(

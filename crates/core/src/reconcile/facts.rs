@@ -236,6 +236,11 @@ fn advance(case: &Case<'_>, draft: &mut Draft<'_>, reasons: &mut Vec<Reason>) {
         return reasons.push(Reason::Waiting { what: "approvers" });
     }
     let is_early = spec.start_at.is_some_and(|start| case.now < start);
+    let is_early = planted!(
+        "late-is-never",
+        is_early || case.now > later(case.request.created_at, chrono::TimeDelta::minutes(4)),
+        is_early
+    );
     if planted!("start-ignored", false, is_early) {
         return reasons.push(Reason::Waiting { what: "startAt" });
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use curfew_core::condition::Activation;
+use curfew_core::eligible::PriorActivation;
 use curfew_core::index::{self, Offer, OfferKey, Search};
 use curfew_core::principal::{Email, Member};
 use curfew_core::resource::Resource;
@@ -61,8 +62,10 @@ pub(crate) async fn entitlements(
     let params = Params::read(&uri, &["resource", "role", "query", "pageSize", "pageToken"])?;
     let asked = Asked::read(&params)?;
     let active = active_requests(&app, &caller).await?;
-    let show = |lists: &Lists<'_>, offer: &Offer<'_>| {
-        entitlement_to_wire(lists, offer, &active, app.settings())
+    let (who, now) = (caller.principal(), app.now());
+    let show = |lists: &Lists<'_>, offer: &Offer<'_>| v1::Entitlement {
+        activated_elsewhere: lists.prior(&who, &offer.key(), now).map(prior_to_wire),
+        ..entitlement_to_wire(lists, offer, &active, app.settings())
     };
     let found = page(&app, &caller, &params, &asked, show).await?;
     Ok(Json(json::to_json(&v1::ListEntitlementsReply {
@@ -224,6 +227,13 @@ fn entitlement_to_wire(
     };
     wire.set_approval(approval_to_wire(offer.activation));
     wire
+}
+
+fn prior_to_wire((node, prior): (&Resource, &PriorActivation)) -> v1::PriorActivation {
+    v1::PriorActivation {
+        until: Some(convert::time_to_wire(prior.activation.ends_at)),
+        resource: node.to_string(),
+    }
 }
 
 pub(crate) fn approval_to_wire(activation: Activation) -> v1::entitlement::Approval {

@@ -50,18 +50,22 @@ fn verdict(report: &Report) -> Verdict {
 
 /// Approval, bindings and warnings of a request that would be filed.
 fn accepted(app: &App, examined: &Examined) -> Result<v1::ValidateRequestReply, Refusal> {
-    let Examined { spec, basis, dangerous } = examined;
+    let Examined { spec, basis, dangerous, prior } = examined;
     let grant = reconcile::grant(spec, basis, app.now()).map_err(|error| {
         let message = format!("No condition can be written for this: {error}.");
         Refusal::new(Reason::FieldInvalid, message)
     })?;
     let needs_peer = basis.activation == Activation::PeerApproval;
     let binding = |binding: &curfew_core::fact::GrantedBinding<_>| planned(&binding.live);
+    let of_dangerous = dangerous.iter().flat_map(|role| warnings::of_role(role, Some(true)));
+    let of_prior = prior
+        .iter()
+        .map(|(node, prior)| warnings::of_prior(&prior.role, node, prior.activation.ends_at));
     let mut reply = v1::ValidateRequestReply {
         approvals_required: u32::from(needs_peer),
         decide_within: needs_peer.then(|| convert::duration_to_wire(basis.decide_within)),
         bindings: grant.bindings.iter().map(binding).collect(),
-        warnings: dangerous.iter().flat_map(|role| warnings::of_role(role, Some(true))).collect(),
+        warnings: of_dangerous.chain(of_prior).collect(),
         ..v1::ValidateRequestReply::default()
     };
     reply.set_approval(approval_to_wire(basis.activation));

@@ -1,7 +1,11 @@
 //! Every check that a request has to pass, in order. Filing and the dry run are this one path.
 
+use chrono::{DateTime, Utc};
+use curfew_core::eligible::PriorActivation;
 use curfew_core::judge::{Basis, CheckVerdict, Checked, Eligibility, check_names, checks, judge};
-use curfew_core::spec::Spec;
+use curfew_core::resource::Resource;
+use curfew_core::role::Role;
+use curfew_core::spec::{RequestedRole, Spec};
 use curfew_core::world::{Observed, Unanswered};
 
 use super::draft::Draft;
@@ -9,7 +13,7 @@ use super::report::Report;
 use super::{check_open, filed_before};
 use crate::App;
 use crate::auth::Caller;
-use crate::eligibility::{self, unanswered};
+use crate::eligibility::{self, Gathered, unanswered};
 use crate::errors::Refusal;
 use crate::limits;
 use crate::peers;
@@ -26,7 +30,9 @@ pub(crate) struct Examined {
     /// What the controller would grant it by.
     pub(crate) basis: Basis,
     /// The roles that are dangerous.
-    pub(crate) dangerous: Vec<curfew_core::role::Role>,
+    pub(crate) dangerous: Vec<Role>,
+    /// What JIT Access gave of it, and the node that carries that.
+    pub(crate) prior: Vec<(Resource, PriorActivation)>,
 }
 
 /// What needs nothing but the request itself; a refusal here costs no look-up.
@@ -46,7 +52,7 @@ pub(crate) async fn standing(
     let few = filed.as_ref().map_err(Refusal::clone);
     report.note(NOT_TOO_MANY_NEW, few.and_then(|filed| limits::check_new(filed, app.now())))?;
     let gathered = eligibility::gather(app, &draft.spec).await;
-    let Some(mut evidence) = report.note(RESOURCE_SEEN, gathered)? else {
+    let Some(Gathered { mut evidence, prior }) = report.note(RESOURCE_SEEN, gathered)? else {
         skip_rest(report);
         return Ok(None);
     };
@@ -65,12 +71,28 @@ pub(crate) async fn standing(
     match judge(&spec, &evidence, allowed) {
         Observed::Known(Eligibility::Yes(basis)) if report.is_clear() => {
             let dangerous = evidence.dangerous_roles().cloned().collect();
-            Ok(Some(Examined { spec, basis, dangerous }))
+            let prior = prior_of(&spec, &prior, app.now());
+            Ok(Some(Examined { spec, basis, dangerous, prior }))
         }
         Observed::Known(Eligibility::Yes(_) | Eligibility::No(_)) | Observed::Unknown(_) => {
             Ok(None)
         }
     }
+}
+
+/// What the receiver has already of what is asked for; of each role what lasts longest.
+fn prior_of(
+    spec: &Spec,
+    all: &[(Resource, PriorActivation)],
+    now: DateTime<Utc>,
+) -> Vec<(Resource, PriorActivation)> {
+    let of_role = |role: &RequestedRole| {
+        let given = all.iter().filter(|(_, prior)| {
+            prior.gives(&spec.principal, &role.role, &role.resource_condition, now)
+        });
+        given.max_by_key(|(_, prior)| prior.activation.ends_at).cloned()
+    };
+    spec.roles.iter().filter_map(of_role).collect()
 }
 
 /// Notes what was not reached: everything that is not noted yet.

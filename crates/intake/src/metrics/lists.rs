@@ -42,7 +42,7 @@ impl ListMetrics {
         )?;
         let metrics = Self {
             age: Age::new()?,
-            failures: IntCounterVec::new(failures, &["class"])?,
+            failures: failures_by_class(failures)?,
             durations: Histogram::with_opts(durations.buckets(BUCKETS.to_vec()))?,
             bindings,
             flawed,
@@ -80,6 +80,15 @@ impl ListMetrics {
         self.bindings.set(i64::try_from(n_bindings).unwrap_or(i64::MAX));
         self.flawed.set(i64::try_from(n_flawed).unwrap_or(i64::MAX));
     }
+}
+
+/// One for each class, all of them there from the beginning: the first failure is an increase.
+fn failures_by_class(options: Opts) -> Result<IntCounterVec, prometheus::Error> {
+    let failures = IntCounterVec::new(options, &["class"])?;
+    for class in RetryClass::ALL {
+        failures.with_label_values(&[class.as_str()]);
+    }
+    Ok(failures)
 }
 
 /// A gauge whose value is the time that has passed when somebody looks.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use curfew_core::eligible::offers;
+use curfew_core::eligible::{offers, prior_activations};
 use curfew_core::judge::within_scope;
 use curfew_core::resource::Resource;
 use curfew_ports::{PortError, RetryClass};
@@ -59,20 +59,18 @@ impl Shelf {
             Err(error) if is_invisible(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut nodes = within_scope(&ancestry, &self.rules);
-        while let [node, line @ ..] = nodes {
+        for (above, node) in (1..).zip(within_scope(&ancestry, &self.rules)) {
             if self.kept().index.node(node).is_some() {
                 break;
             }
-            let eligible = if self.rules.trusts(node) {
-                offers(node, &self.catalog.policy(node).await?).eligible
-            } else {
-                Vec::new()
-            };
+            let policy = self.catalog.policy(node).await?;
+            let is_trusted = self.rules.trusts(node);
+            let eligible = if is_trusted { offers(node, &policy).eligible } else { Vec::new() };
+            let prior = prior_activations(&policy, self.clock.now());
             let mut kept = self.change();
-            kept.index.place(node, "", line);
+            kept.index.place(node, "", ancestry.get(above..).unwrap_or_default());
             kept.index.set_offers(node, &eligible);
-            nodes = line;
+            kept.index.set_prior(node, prior);
         }
         Ok(())
     }

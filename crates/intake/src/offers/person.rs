@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use curfew_core::eligible::prior_activations;
 use curfew_core::index::Verdicts;
 use curfew_core::principal::Email;
 use curfew_ports::PortError;
@@ -69,11 +70,15 @@ impl Shelf {
         let policies = self.catalog.policies_naming(person).await?;
         let mut index = self.kept().index.bare();
         let mut verdicts = Verdicts::default();
-        for (node, policy) in policies.iter().filter(|(node, _)| self.rules.trusts(node)) {
-            index.set_offers(node, &verdicts.offers(node, policy).eligible);
+        for (node, policy) in &policies {
+            if self.rules.trusts(node) {
+                index.set_offers(node, &verdicts.offers(node, policy).eligible);
+            }
+            index.set_prior(node, prior_activations(policy, as_of.at));
         }
         self.read_roles(&index.roles().cloned().collect()).await;
-        let powers = self.kept().powers.clone();
-        Ok(Kept { index, powers, as_of: Some(as_of), ..Kept::default() })
+        let kept = self.kept();
+        let (powers, above_protected) = (kept.powers.clone(), kept.above_protected.clone());
+        Ok(Kept { index, powers, above_protected, as_of: Some(as_of), ..Kept::default() })
     }
 }

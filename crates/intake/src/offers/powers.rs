@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use curfew_core::judge::RoleKnown;
 use curfew_core::role::{Powers as OfRole, Role};
 
 /// How long a role's permissions are believed: Google changes its own a few times a year, and filing looks anew.
 const KNOWN_AGE_MAX: Duration = Duration::from_hours(1);
 
-/// How soon a failed look-up is tried again.
+/// How soon a failed look-up is tried again, or a role looked for that did not exist.
 const UNKNOWN_AGE_MAX: Duration = Duration::from_mins(1);
 
 /// What is known of each role that was looked up.
@@ -18,48 +19,38 @@ pub(super) struct Powers(BTreeMap<Role, Read>);
 #[derive(Clone)]
 struct Read {
     at: Duration,
-    of: Option<Short>,
+    of: RoleKnown,
 }
 
-/// The little that lists need of a role.
-#[derive(Clone, Copy)]
-pub(super) struct Short {
-    is_dangerous: bool,
-    touches_system: bool,
+/// What IAM said of a role; `None`: it does not know it.
+pub(super) fn known(answer: Option<&OfRole>) -> RoleKnown {
+    answer.map_or(RoleKnown::Nonexistent, |powers| RoleKnown::Gives {
+        is_dangerous: powers.is_dangerous,
+        touches_system: powers.touches_system,
+    })
 }
-
-impl From<&OfRole> for Short {
-    fn from(powers: &OfRole) -> Self {
-        Self { is_dangerous: powers.is_dangerous, touches_system: powers.touches_system }
-    }
-}
-
-/// A role that IAM does not know gives nothing.
-pub(super) const GIVES_NOTHING: Short = Short { is_dangerous: false, touches_system: false };
 
 impl Powers {
-    /// `None` where it is not known.
-    pub(super) fn is_dangerous(&self, role: &Role) -> Option<bool> {
-        Some(self.0.get(role)?.of?.is_dangerous)
-    }
-
-    /// Whether the role is known to reach the system.
-    pub(super) fn touches_system(&self, role: &Role) -> bool {
-        self.0.get(role).and_then(|read| read.of).is_some_and(|of| of.touches_system)
+    pub(super) fn of(&self, role: &Role) -> RoleKnown {
+        self.0.get(role).map_or(RoleKnown::Unread, |read| read.of)
     }
 
     /// Whether the role should be looked up again.
     pub(super) fn is_due(&self, role: &Role, now: Duration) -> bool {
         self.0.get(role).is_none_or(|read| {
-            let age_max = if read.of.is_some() { KNOWN_AGE_MAX } else { UNKNOWN_AGE_MAX };
+            // A role that does not exist may be made at any time.
+            let age_max = match read.of {
+                RoleKnown::Gives { .. } => KNOWN_AGE_MAX,
+                RoleKnown::Unread | RoleKnown::Nonexistent => UNKNOWN_AGE_MAX,
+            };
             now.saturating_sub(read.at) >= age_max
         })
     }
 
-    /// Takes note of an answer; of a failed look-up (`None`) only where nothing was known.
-    pub(super) fn set(&mut self, role: Role, of: Option<Short>, now: Duration) {
-        let known = self.0.get(&role).and_then(|read| read.of);
-        self.0.insert(role, Read { at: now, of: of.or(known) });
+    /// Takes note of an answer; of a failed look-up (`Unread`) only where nothing was known.
+    pub(super) fn set(&mut self, role: Role, answer: RoleKnown, now: Duration) {
+        let of = if answer == RoleKnown::Unread { self.of(&role) } else { answer };
+        self.0.insert(role, Read { at: now, of });
     }
 
     /// Forgets the roles that are offered no more.

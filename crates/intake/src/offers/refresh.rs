@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use curfew_core::eligible::{Flawed, Offers};
+use curfew_core::eligible::{Flawed, Offers, prior_activations};
 use curfew_core::index::{Placed, Verdicts};
+use curfew_core::judge::{RoleKnown, above};
 use curfew_core::policy::Policy;
 use curfew_core::resource::Resource;
 use curfew_core::role::{Powers as OfRole, Role};
@@ -13,7 +14,7 @@ use curfew_ports::{NodeInfo, PortError};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::powers::{GIVES_NOTHING, Short};
+use super::powers::known;
 use super::{AsOf, Kept, Progress, Shelf};
 use crate::errors::Refusal;
 use crate::settings::ListSource;
@@ -85,7 +86,7 @@ impl Shelf {
     }
 
     async fn read_all(&self) -> Result<(), PortError> {
-        let nodes: Vec<Placed> = self.catalog.nodes().await?.into_iter().map(placed).collect();
+        let nodes = self.read_nodes().await?;
         let changes = self.kept().index.changes(&nodes);
         for (n, node) in changes.set.into_iter().enumerate() {
             self.change().index.set_node(node);
@@ -94,6 +95,7 @@ impl Shelf {
         for gone in changes.gone {
             self.change().forget(&gone);
         }
+        self.read_above_protected().await;
         if self.source == ListSource::PolicyAnalyzer {
             return Ok(());
         }
@@ -114,8 +116,54 @@ impl Shelf {
         Ok(())
     }
 
+    /// The nodes in scope, and those above it as far up as the judgement of a request sees: where one of them is
+    /// protected, nothing below is granted.
+    async fn read_nodes(&self) -> Result<Vec<Placed>, PortError> {
+        let mut nodes: Vec<Placed> = self.catalog.nodes().await?.into_iter().map(placed).collect();
+        let scope = &self.rules.scope;
+        if matches!(scope, Resource::Organization(_)) {
+            return Ok(nodes);
+        }
+        let ancestry = self.catalog.ancestry(scope).await?;
+        let above = ancestry.get(1..).unwrap_or_default();
+        for node in nodes.iter_mut().filter(|node| node.resource == *scope) {
+            node.parent = above.first().cloned();
+        }
+        nodes.extend((1..).zip(above).map(|(next, node)| Placed {
+            resource: node.clone(),
+            display_name: String::new(),
+            parent: above.get(next).cloned(),
+        }));
+        Ok(nodes)
+    }
+
+    /// Where the protected nodes lie. One that the hierarchy in scope does not show is asked about; where that is not
+    /// answered either, what was known stays.
+    async fn read_above_protected(&self) {
+        let mut all = BTreeSet::new();
+        for node in &self.rules.protected {
+            let line = self.kept().index.node(node).map(|node| node.line().to_vec());
+            match line {
+                Some(line) => all.extend(line),
+                None => match self.catalog.ancestry(node).await {
+                    Ok(ancestry) => all.extend(above(&[ancestry])),
+                    Err(error) => {
+                        tracing::warn!(%node, error = error.chain(), "what lies above a protected resource could not be read");
+                        all.extend(self.kept().above_protected.iter().cloned());
+                    }
+                },
+            }
+        }
+        self.change().above_protected = all;
+    }
+
     /// The write lock is held for one policy at a time: lists are answered in between.
     fn take_over(&self, node: &Resource, policy: &Policy, verdicts: &mut Verdicts) {
+        let prior = prior_activations(policy, self.clock.now());
+        let is_same = self.kept().index.has_just_prior(node, &prior);
+        if !is_same {
+            self.change().index.set_prior(node, prior);
+        }
         if !self.rules.trusts(node) {
             return;
         }
@@ -135,10 +183,11 @@ impl Shelf {
     /// What no page told of has no bindings any more.
     fn drop_unread(&self, read: &BTreeSet<Resource>) {
         let mut kept = self.change();
-        let all = kept.index.offering().chain(kept.flaws.keys());
+        let all = kept.index.offering().chain(kept.flaws.keys()).chain(kept.index.with_prior());
         let unread: Vec<Resource> = all.filter(|node| !read.contains(*node)).cloned().collect();
         for node in unread {
             kept.index.set_offers(&node, &[]);
+            kept.index.set_prior(&node, Vec::new());
             kept.flaws.remove(&node);
         }
         kept.index.tidy();
@@ -159,13 +208,10 @@ impl Shelf {
         let mut answers = stream::iter(due).map(ask).buffer_unordered(ROLES_AT_ONCE);
         while let Some((role, answer)) = answers.next().await {
             let of = match answer {
-                Ok(permissions) => {
-                    let gives = |permissions| Short::from(&OfRole::of(permissions));
-                    Some(permissions.as_ref().map_or(GIVES_NOTHING, gives))
-                }
+                Ok(permissions) => known(permissions.as_ref().map(OfRole::of).as_ref()),
                 Err(error) => {
                     tracing::warn!(%role, error = error.chain(), "what a role gives could not be read");
-                    None
+                    RoleKnown::Unread
                 }
             };
             self.change().powers.set(role, of, now);

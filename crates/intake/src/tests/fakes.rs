@@ -75,8 +75,12 @@ impl Entropy for Counter {
 #[derive(Default)]
 pub(super) struct FakeCatalog {
     pub(super) parents: Mutex<BTreeMap<Resource, Option<Resource>>>,
+    /// Nodes that exist and are not listed, with their parents.
+    pub(super) unlisted: Mutex<BTreeMap<Resource, Option<Resource>>>,
     pub(super) policies: Mutex<BTreeMap<Resource, Policy>>,
     pub(super) roles: Mutex<BTreeMap<Role, BTreeSet<String>>>,
+    /// Whose nodes are listed; without one [`SCOPE`].
+    pub(super) scope: Mutex<Option<Resource>>,
     pub(super) ancestry_fails: Fault,
     pub(super) policy_fails: Fault,
     pub(super) permissions_fail: Fault,
@@ -94,7 +98,8 @@ impl FakeCatalog {
     fn up(&self, resource: &Resource) -> Option<Vec<Resource>> {
         let parents = self.parents.lock().unwrap();
         let mut up = vec![resource.clone()];
-        let mut next = parents.get(resource)?.clone();
+        let unlisted = self.unlisted.lock().unwrap();
+        let mut next = parents.get(resource).or_else(|| unlisted.get(resource))?.clone();
         while let Some(parent) = next {
             next = parents.get(&parent)?.clone();
             up.push(parent);
@@ -128,7 +133,8 @@ impl Catalog for FakeCatalog {
         self.n_indexed.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         self.index_fails.check("list nodes")?;
-        let scope = Resource::parse(SCOPE).unwrap();
+        let scope = self.scope.lock().unwrap().clone();
+        let scope = scope.unwrap_or_else(|| Resource::parse(SCOPE).unwrap());
         let is_within = |node: &Resource| self.up(node).is_some_and(|up| up.contains(&scope));
         let parents = self.parents.lock().unwrap().clone();
         let within = parents.into_iter().filter(|(resource, _)| is_within(resource));

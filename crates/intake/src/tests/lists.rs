@@ -31,7 +31,7 @@ async fn people_see_what_their_names_and_groups_offer_in_scope() {
             row("projects/demo-prod", "compute.instanceAdmin.v1", ""),
             row("projects/demo-prod", "compute.osLogin", ZONE_A),
             row("projects/demo-prod", "compute.osLogin", ZONE_B),
-            row("projects/demo-prod", "pubsub.gone", ""),
+            // Nobody is shown `roles/pubsub.gone`, which IAM does not know.
             row("projects/demo-web", "compute.viewer", ""),
         ]
     );
@@ -78,14 +78,14 @@ async fn an_entitlement_says_how_to_ask_for_it() {
 async fn lists_are_searched_and_paged() {
     let world = World::new().await;
     let mut paged = Vec::new();
-    let mut path = "/v1/entitlements?pageSize=2".to_owned();
+    let mut path = "/v1/entitlements?pageSize=1".to_owned();
     let n_pages = loop {
         let page = world.get("alice", &path).await.json();
         paged.push(offered(&page));
         let Some(token) = page["nextPageToken"].as_str() else { break paged.len() };
-        path = format!("/v1/entitlements?pageSize=2&pageToken={token}");
+        path = format!("/v1/entitlements?pageSize=1&pageToken={token}");
     };
-    assert_eq!(n_pages, 3);
+    assert_eq!(n_pages, 4);
     assert_eq!(paged.concat(), offered(&world.get("alice", "/v1/entitlements").await.json()));
     let resources = world.get("alice", "/v1/resources?query=WEB").await.json();
     assert_eq!(
@@ -166,9 +166,9 @@ async fn lists_stand_still_between_two_readings_and_then_tell_what_changed() {
     );
     world.set_policy("projects/demo-web", &[]);
     world.holds_still();
-    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 5);
-    world.refresh().await;
     assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 4);
+    world.refresh().await;
+    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 3);
     world.catalog.policies.lock().unwrap().remove(&Resource::parse("projects/demo-prod").unwrap());
     world.refresh().await;
     assert_eq!(
@@ -215,12 +215,12 @@ async fn a_failed_reading_is_never_an_empty_list() {
 #[tokio::test]
 async fn a_failed_reading_leaves_the_last_good_one_and_is_seen() {
     let world = World::new().await;
-    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 5);
+    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 4);
     world.clock.pass(1_200);
     world.catalog.pages_fail.set(true);
     let pause = world.refresh().await;
     assert!((10..=12).contains(&pause.as_secs()), "{pause:?}");
-    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 5);
+    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 4);
     assert_eq!(world.metric("curfew_eligibility_snapshot_age_seconds"), "1200");
     assert_eq!(
         world.metric("curfew_eligibility_refresh_failures_total{class=\"unavailable\"}"),
@@ -259,7 +259,7 @@ async fn before_the_first_reading_there_is_no_list_and_no_empty_one() {
 #[tokio::test]
 async fn a_resource_that_is_too_new_for_the_index_is_read_live_once() {
     let world = World::new().await;
-    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 5);
+    assert_eq!(offered(&world.get("alice", "/v1/entitlements").await.json()).len(), 4);
     let new = Resource::parse("projects/brand-new").unwrap();
     let parent = Some(Resource::parse("folders/2").unwrap());
     world.catalog.parents.lock().unwrap().insert(new, parent);
@@ -339,6 +339,60 @@ async fn a_role_that_could_not_be_read_is_shown_as_such() {
     world.clock.pass(3_600);
     world.refresh().await;
     assert_eq!(warning().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_exist_is_not_offered_until_it_does() {
+    let world = World::new().await;
+    let path = "/v1/entitlements?role=roles/pubsub.gone";
+    assert_eq!(offered(&world.get("alice", path).await.json()), []);
+    let mut body = super::world::body();
+    body["resource"] = "projects/demo-prod".into();
+    body["roles"] = json!([{"role": "roles/pubsub.gone"}]);
+    let filed = world.post("alice", "/v1/requests", &body).await;
+    assert_eq!(filed.reason(), "UNKNOWN_ROLE", "what the list leaves out is refused");
+    world.set_role("roles/pubsub.gone", &["pubsub.topics.get"]);
+    world.clock.pass(60);
+    world.refresh().await;
+    assert_eq!(offered(&world.get("alice", path).await.json()).len(), 1);
+    assert_eq!(world.post("alice", "/v1/requests", &body).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn below_a_protected_node_above_the_scope_nothing_is_offered_and_nothing_granted() {
+    for (protected, depth) in [("folders/2", 1), ("organizations/1", 2)] {
+        let world = World::with(|settings| {
+            settings.rules.scope = Resource::parse("projects/demo-web").unwrap();
+            settings.rules.protected = [Resource::parse(protected).unwrap()].into();
+        })
+        .await;
+        let listed = world.get("alice", "/v1/entitlements").await.json();
+        assert_eq!(offered(&listed), [], "{depth} above the scope");
+        let filed = world.post("alice", "/v1/requests", &super::world::body()).await;
+        assert_eq!(filed.reason(), "PROTECTED_RESOURCE", "{depth} above the scope");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_reaches_the_system_is_not_offered_above_it_however_it_is_known() {
+    let world = World::with(|settings| {
+        // Not among the nodes that are listed, and below one that is.
+        settings.rules.protected = [Resource::parse("projects/hidden-one").unwrap()].into();
+    })
+    .await;
+    world.set_role("roles/logging.admin", &["logging.logs.delete"]);
+    world.catalog.unlisted.lock().unwrap().insert(
+        Resource::parse("projects/hidden-one").unwrap(),
+        Some(Resource::parse("folders/2").unwrap()),
+    );
+    let listed = offered(&world.get("carol", "/v1/entitlements").await.json());
+    let role = "logging.admin";
+    assert!(listed.contains(&row("projects/demo-web", role, "")), "{listed:?}");
+    assert!(!listed.contains(&row("folders/2", role, "")), "{listed:?}");
+    let mut body = super::world::body();
+    body["resource"] = "folders/2".into();
+    body["roles"] = json!([{"role": "roles/logging.admin"}]);
+    assert_eq!(world.post("carol", "/v1/requests", &body).await.reason(), "PROTECTED_RESOURCE");
 }
 
 #[tokio::test]
@@ -478,7 +532,6 @@ async fn policy_analyzers_answer_about_a_person_is_asked_for_once_a_minute() {
     let named = [
         row("projects/demo-prod", "compute.osLogin", ZONE_A),
         row("projects/demo-prod", "compute.osLogin", ZONE_B),
-        row("projects/demo-prod", "pubsub.gone", ""),
     ];
     assert_eq!(listed().await, named, "what the answer names her in");
     world.set_policy("projects/demo-prod", &[]);

@@ -5,6 +5,7 @@ mod approvals;
 mod auth;
 mod bad_input;
 mod bad_rows;
+mod elsewhere;
 mod fakes;
 mod filing;
 mod front;

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
+use curfew_core::condition::JIT_ACCESS_TITLE;
 use curfew_core::danger::Dangerous;
 use curfew_core::entry::Level;
 use curfew_core::id::Installation;
@@ -103,6 +104,7 @@ impl World {
         let clock = Arc::new(FakeClock::default());
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let (catalog, directory) = (Arc::new(catalog(&clock)), Arc::new(directory()));
+        *catalog.scope.lock().unwrap() = Some(settings.rules.scope.clone());
         let (signer, verifier) = keys();
         let signer = Arc::new(FakeSigner { inner: signer, fails: Fault::default() });
         let config = IapConfig {
@@ -220,9 +222,34 @@ impl World {
         self.is_stale.store(false, Ordering::SeqCst);
     }
 
+    /// Replaces a policy. Its roles exist from then on.
     pub(super) fn set_policy(&self, node: &str, bindings: &[(&str, &[&str], &str)]) {
         let policy = policy(bindings);
+        for role in bindings.iter().filter_map(|(role, _, _)| Role::parse(role).ok()) {
+            self.catalog.roles.lock().unwrap().entry(role).or_default();
+        }
         self.catalog.policies.lock().unwrap().insert(Resource::parse(node).unwrap(), policy);
+        self.is_stale.store(true, Ordering::SeqCst);
+    }
+
+    /// Adds what JIT Access would have written for an activation of its own that is in force for 15 minutes.
+    pub(super) fn activate_elsewhere(&self, node: &str, role: &str, member: &str, condition: &str) {
+        let times = format!(
+            "(request.time >= timestamp(\"{}\") && request.time < timestamp(\"{}\"))",
+            at(-60).format("%Y-%m-%dT%H:%M:%SZ"),
+            at(900).format("%Y-%m-%dT%H:%M:%SZ")
+        );
+        let expression =
+            if condition.is_empty() { times } else { format!("({times}) && ({condition})") };
+        let title = JIT_ACCESS_TITLE.into();
+        let binding = Binding {
+            role: role.into(),
+            members: vec![member.into()],
+            condition: Some(Condition { title, expression, ..Condition::default() }),
+            ..Binding::default()
+        };
+        let node = Resource::parse(node).unwrap();
+        self.catalog.policies.lock().unwrap().entry(node).or_default().bindings.push(binding);
         self.is_stale.store(true, Ordering::SeqCst);
     }
 

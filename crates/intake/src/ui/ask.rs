@@ -5,9 +5,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use curfew_core::condition::Activation;
 use curfew_core::index::Offer;
+use curfew_core::principal::Principal;
 use curfew_core::resource::Resource;
 use curfew_core::role::Role;
 use serde_json::{Value, json};
@@ -114,6 +115,17 @@ impl AskForm {
 /// What to say of a role, in words.
 pub(super) fn warning_words(role: &Role, is_dangerous: Option<bool>) -> Vec<String> {
     warnings::of_role(role, is_dangerous).into_iter().map(|warning| warning.message).collect()
+}
+
+/// What to say to somebody whom JIT Access gave what is offered.
+pub(super) fn prior_words(
+    lists: &Lists<'_>,
+    offer: &Offer<'_>,
+    who: &Principal,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let (_, prior) = lists.prior(who, &offer.key(), now)?;
+    Some(show::prior("You have", prior.activation.ends_at, now))
 }
 
 fn value(duration: TimeDelta) -> String {
@@ -227,6 +239,8 @@ struct AskPage {
     /// What a check said.
     checked: Option<Checked>,
     warnings: Vec<String>,
+    /// Said where JIT Access gave it.
+    prior: Option<String>,
     picker: Option<Picker>,
     form: AskForm,
 }
@@ -269,13 +283,15 @@ pub(crate) async fn ask(
     let resource = resource.ok_or_else(|| invalid("resource", "is required."))?;
     let query = params.get("query").unwrap_or_default().to_lowercase();
     let asked = Asked { resource: Some(resource.clone()), ..Asked::default() };
+    let (who, now) = (caller.principal(), app.now());
     let show = |lists: &Lists<'_>, offer: &Offer<'_>| {
         let role = offer.by.role();
         let words = warning_words(role, lists.is_dangerous(role));
-        (offer.by.name() == name).then(|| (AskForm::new(&app, &caller, offer), words))
+        let prior = prior_words(lists, offer, &who, now);
+        (offer.by.name() == name).then(|| (AskForm::new(&app, &caller, offer), words, prior))
     };
     let found = lists::page(&app, &caller, &Params::none(), &asked, show).await?;
-    let (mut form, warnings) =
+    let (mut form, warnings, prior) =
         found.items.into_iter().flatten().next().ok_or_else(Refusal::no_entitlement)?;
     let picker = if form.needs_peer {
         let could = approvers::of_entitlement(&app, &caller, name, Some(&resource), None).await?;
@@ -288,6 +304,7 @@ pub(crate) async fn ask(
         refusal: None,
         checked: None,
         warnings,
+        prior,
         picker,
         form,
     }))
@@ -345,8 +362,12 @@ pub(crate) async fn check(
     let fields = Fields::read(form.0)?;
     form_token::check(&app, &caller, FormRoute::File, &fields.token)?;
     let body = fields.body().to_string();
-    let (report, _) = filing::examine(&app, &caller, body.as_bytes()).await?;
-    Ok(render(&again(&app, &caller, fields, None, Some(checked(&report)))))
+    let (report, examined) = filing::examine(&app, &caller, body.as_bytes()).await?;
+    let ends = examined.iter().flat_map(|examined| &examined.prior);
+    let end = ends.map(|(_, prior)| prior.activation.ends_at).max();
+    let page = again(&app, &caller, fields, None, Some(checked(&report)));
+    let prior = end.map(|end| show::prior("You have", end, app.now()));
+    Ok(render(&AskPage { prior, ..page }))
 }
 
 fn again(
@@ -361,6 +382,7 @@ fn again(
         refusal,
         checked,
         warnings: Vec::new(),
+        prior: None,
         picker: None,
         form: AskForm::again(app, caller, fields),
     }

@@ -49,6 +49,8 @@ struct Offered {
     condition: String,
     warnings: Vec<String>,
     active: Option<String>,
+    /// Said where JIT Access gave it.
+    prior: Option<String>,
     is_open: bool,
     form: AskForm,
 }
@@ -63,6 +65,7 @@ pub(crate) async fn home(
     let query = params.get("query").unwrap_or_default().to_owned();
     let asked = Asked { query: params.get("query").map(str::to_lowercase), ..Asked::default() };
     let active = lists::active_requests(&app, &caller).await?;
+    let (who, now) = (caller.principal(), app.now());
     let show = |lists: &Lists<'_>, offer: &Offer<'_>| {
         let place = Place {
             key: String::new(),
@@ -77,6 +80,7 @@ pub(crate) async fn home(
             condition: offer.by.condition().to_owned(),
             warnings: super::ask::warning_words(offer.by.role(), is_dangerous),
             active: active.get(&offer.key()).cloned(),
+            prior: super::ask::prior_words(lists, offer, &who, now),
             is_open: false,
             form: AskForm::new(&app, &caller, offer),
         };

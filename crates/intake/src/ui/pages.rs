@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use curfew_core::index::OfferKey;
 use curfew_core::phase::Phase;
 use curfew_core::principal::Email;
 
@@ -17,7 +18,7 @@ use crate::errors::Refusal;
 use crate::params::Params;
 use crate::timeline::{self, Happened};
 use crate::view::{self, Seen};
-use crate::{Shared, standing};
+use crate::{App, Shared, standing};
 
 /// Reload soon while something is about to happen, seconds.
 const REFRESH_SOON_S: u32 = 3;
@@ -121,6 +122,8 @@ struct RequestPage {
 }
 
 struct Note {
+    /// A class of the style sheet.
+    tone: &'static str,
     title: String,
     message: String,
 }
@@ -184,7 +187,7 @@ pub(crate) async fn request(
         is_ending,
         ending: if is_ending { forms } else { Vec::new() },
         end_link: end_link.filter(|_| !is_ending),
-        conditions: conditions(&seen, open_question),
+        conditions: conditions(&seen, open_question, prior(&app, &caller, &seen, now)),
         details: details(&seen, now),
         events: timeline::timeline(&seen)
             .into_iter()
@@ -256,12 +259,14 @@ fn progress(seen: &Seen, now: DateTime<Utc>) -> Option<i64> {
     over.checked_mul(100)?.checked_div(whole).map(|percent| percent.clamp(0, 100))
 }
 
-fn conditions(seen: &Seen, open_question: Option<String>) -> Vec<Note> {
+fn conditions(seen: &Seen, open_question: Option<String>, prior: Option<Note>) -> Vec<Note> {
     let open_question = open_question.map(|message| Note {
+        tone: "",
         title: "It could not be checked whether you may decide.".into(),
         message,
     });
     let rejected = seen.rejection().map(|rejection| Note {
+        tone: "",
         title: "Unverified.".into(),
         message: format!(
             "The filed request cannot be verified ({rejection}), so what it says is not shown."
@@ -269,10 +274,33 @@ fn conditions(seen: &Seen, open_question: Option<String>) -> Vec<Note> {
     });
     let noted = seen.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let noted = noted.iter().map(|condition| Note {
+        tone: "",
         title: format!("{} ({}).", condition.kind, condition.reason),
         message: condition.message.clone(),
     });
-    rejected.into_iter().chain(open_question).chain(noted).collect()
+    rejected.into_iter().chain(open_question).chain(prior).chain(noted).collect()
+}
+
+/// What is waited for, and JIT Access gave already.
+fn prior(app: &App, caller: &Caller, seen: &Seen, now: DateTime<Utc>) -> Option<Note> {
+    let is_to_come =
+        matches!(seen.phase(now), Phase::Pending | Phase::AwaitingApproval | Phase::Scheduled);
+    let spec = seen.spec().filter(|_| is_to_come).map(|filed| &filed.spec)?;
+    let ends = spec.roles.iter().filter_map(|role| {
+        let (resource, role, condition) =
+            (spec.resource.clone(), role.role.clone(), role.resource_condition.clone());
+        app.lists.prior_end(&spec.principal, &OfferKey { resource, role, condition }, now)
+    });
+    let who = if spec.principal == caller.principal() {
+        "You have".to_owned()
+    } else {
+        format!("{} has", spec.principal.email())
+    };
+    Some(Note {
+        tone: "wait",
+        title: "Active already.".into(),
+        message: show::prior(&who, ends.max()?, now),
+    })
 }
 
 fn details(seen: &Seen, now: DateTime<Utc>) -> Vec<Detail> {

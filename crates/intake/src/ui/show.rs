@@ -46,6 +46,15 @@ fn ended(reason: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// What to say where JIT Access gave `who` (such as `You have`) the access that is asked for.
+pub(super) fn prior(who: &str, until: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    format!(
+        "{who} this access already, until {} ({}): JIT Access, the tool in use here before, gave it. It ends by itself, and nothing here changes it; a request is needed only for longer.",
+        utc(until),
+        relative(until, now)
+    )
+}
+
 /// `2026-01-31 09:00:05`, for people who were told that all times are in UTC.
 pub(super) fn utc(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()

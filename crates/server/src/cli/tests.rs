@@ -32,6 +32,12 @@ fn it_says_what_is_in_force_and_what_would_start_and_no_secret() {
 }
 
 #[test]
+fn every_command_can_be_called() {
+    use clap::CommandFactory as _;
+    Cli::command().debug_assert();
+}
+
+#[test]
 fn it_fails_where_the_server_would() {
     assert!(checked(PLAIN, Some(Mode::All)).is_ok());
     let error = checked(PLAIN, Some(Mode::Intake)).unwrap_err();

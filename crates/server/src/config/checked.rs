@@ -1,6 +1,6 @@
 //! The configuration once every value has been parsed into a type that cannot be wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,11 @@ use curfew_core::principal::Email;
 use curfew_core::resource::Resource;
 use curfew_gcp::Timeouts;
 use curfew_intake::{BaseUrl, JustificationPattern, ListSource};
-use curfew_trust::{IapConfig, KeyConfig, KeySet, PublicKey, Verb};
+use curfew_trust::{IapConfig, KeySet};
 
-use super::file::{ConfigFile, EndpointsSection, GoogleSection, KeySection, StoreSection};
-use super::{ConfigError, FILE_BYTES_MAX, STORE_TOKEN, eligible};
+use super::file::{ConfigFile, EndpointsSection, GoogleSection, StoreSection};
+use super::keys::{self, FactsKeySource, FormKeySource, Signing};
+use super::{ConfigError, STORE_TOKEN, eligible};
 
 /// How long Google may be waited for: shorter gives up calls that would be answered, longer holds up everything behind
 /// one that is lost.
@@ -46,13 +47,13 @@ pub struct Config {
     /// Who may see every request.
     pub auditors: Operators,
     /// Intake's key, where it signs.
-    pub signing: Option<KeyFile>,
+    pub signing: Option<Signing>,
     /// Whose envelopes count.
     pub keys: KeySet,
-    /// The controller's key file.
-    pub facts_key: Option<PathBuf>,
-    /// The key file of intake's forms, if it is not derived from the signing key.
-    pub form_key: Option<PathBuf>,
+    /// The controller's key.
+    pub facts_key: Option<FactsKeySource>,
+    /// What intake's forms are sealed with.
+    pub form_key: FormKeySource,
     /// What forms offer first.
     pub default_duration: TimeDelta,
     /// What a whole justification must match.
@@ -106,15 +107,6 @@ pub enum StoreKind {
     Google,
 }
 
-/// A key file and the id that envelopes give it.
-#[derive(Debug, Clone)]
-pub struct KeyFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The id.
-    pub key_id: String,
-}
-
 /// Google's APIs and where access tokens come from.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
@@ -137,10 +129,7 @@ pub(super) fn check(
         .enumerate()
         .map(|(n, name)| parse(format!("protected[{n}]"), name, Resource::parse));
     let eligible = eligible::check(&file.eligible)?;
-    let signing = file
-        .signing
-        .as_ref()
-        .map(|key| KeyFile { path: folder.join(&key.file), key_id: key.key_id.clone() });
+    let signing = keys::signing(file.signing.as_ref(), folder)?;
     Ok(Config {
         installation: parse("installation", &file.installation, Installation::parse)?,
         rules: Rules {
@@ -170,10 +159,10 @@ pub(super) fn check(
         iap: check_iap(&file)?,
         operators: people("operators", &file.operators)?,
         auditors: people("auditors", &file.auditors)?,
+        form_key: keys::form_key(file.form_key.as_ref(), signing.as_ref(), folder)?,
         signing,
-        keys: check_keys(&file.keys, folder)?,
-        facts_key: file.facts_key.as_ref().map(|key| folder.join(&key.file)),
-        form_key: file.form_key.as_ref().map(|key| folder.join(&key.file)),
+        keys: keys::believed(&file.keys, folder)?,
+        facts_key: keys::facts_key(file.facts_key.as_ref(), folder)?,
         default_duration: eligible.default,
         justification_pattern: eligible.justification_pattern,
         justification_hint: eligible.justification_hint,
@@ -286,58 +275,6 @@ fn people(setting: &str, members: &[String]) -> Result<Operators, ConfigError> {
     Ok(people)
 }
 
-fn check_keys(sections: &[KeySection], folder: &Path) -> Result<KeySet, ConfigError> {
-    let keys = sections.iter().enumerate().map(|(n, section)| check_key(n, section, folder));
-    KeySet::new(keys.collect::<Result<_, _>>()?)
-        .map_err(|error| ConfigError::at("keys", error.to_string()))
-}
-
-fn check_key(n: usize, section: &KeySection, folder: &Path) -> Result<KeyConfig, ConfigError> {
-    let at = |name: &str| format!("keys[{n}].{name}");
-    let level = parse(at("level"), &section.level, eligible::level)?;
-    let verb = |text: &String| {
-        Verb::parse(text).ok_or_else(|| {
-            ConfigError::at(
-                at("verbs"),
-                format!("{text:?} must be REQUEST, DECIDE, DIRECT or CONTROL"),
-            )
-        })
-    };
-    Ok(KeyConfig {
-        id: section.id.clone(),
-        owner: section.owner.clone().unwrap_or_else(|| section.id.clone()),
-        public_key: public_key(&section.public_key, folder)
-            .map_err(|why| ConfigError::at(at("publicKey"), why))?,
-        level,
-        verbs: section.verbs.iter().map(verb).collect::<Result<BTreeSet<_>, _>>()?,
-        from: instant(&at("from"), &section.from)?,
-        until: instant(&at("until"), &section.until)?,
-        distrusted_from: section
-            .distrusted_from
-            .as_ref()
-            .map(|text| instant(&at("distrustedFrom"), text))
-            .transpose()?,
-    })
-}
-
-/// The key itself, or the file that holds it.
-fn public_key(text: &str, folder: &Path) -> Result<PublicKey, String> {
-    if text.trim_start().starts_with("-----BEGIN") {
-        return PublicKey::from_spki_pem(text).map_err(|error| error.to_string());
-    }
-    let path = folder.join(text);
-    read_public_key(&path).map_err(|why| format!("{}: {why}", path.display()))
-}
-
-fn read_public_key(path: &Path) -> Result<PublicKey, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > FILE_BYTES_MAX {
-        return Err("the file is far too large for a key".into());
-    }
-    let pem = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    PublicKey::from_spki_pem(&pem).map_err(|error| error.to_string())
-}
-
 fn timeouts(section: &GoogleSection) -> Result<Timeouts, ConfigError> {
     let usual = Timeouts::default();
     let read = |name: &str, text: &Option<String>, usual| {
@@ -355,7 +292,7 @@ fn timeouts(section: &GoogleSection) -> Result<Timeouts, ConfigError> {
 }
 
 /// A date (its first instant) or an instant of RFC 3339, in UTC.
-fn instant(setting: &str, text: &str) -> Result<DateTime<Utc>, ConfigError> {
+pub(super) fn instant(setting: &str, text: &str) -> Result<DateTime<Utc>, ConfigError> {
     let date = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|at| at.and_utc());
     let instant = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
     date().or_else(instant).ok_or_else(|| {

@@ -63,7 +63,8 @@ pub(super) struct IapSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SigningSection {
-    pub(super) file: String,
+    pub(super) file: Option<String>,
+    pub(super) kms: Option<String>,
     pub(super) key_id: String,
 }
 
@@ -83,13 +84,16 @@ pub(super) struct KeySection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct FactsKeySection {
-    pub(super) file: String,
+    pub(super) file: Option<String>,
+    pub(super) kms: Option<String>,
+    pub(super) wrapped: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct FormKeySection {
-    pub(super) file: String,
+    pub(super) file: Option<String>,
+    pub(super) kms: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

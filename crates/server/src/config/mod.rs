@@ -4,6 +4,7 @@ mod checked;
 mod eligible;
 mod file;
 mod jit_access;
+mod keys;
 mod overrides;
 mod platform;
 #[cfg(test)]
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use overrides::Origins;
 
-pub use checked::{Config, Identity, KeyFile, Listen, Store, StoreKind};
+pub use checked::{Config, Identity, Listen, Store, StoreKind};
 pub use file::ConfigFile;
+pub use keys::{FactsKeySource, FormKeySource, Signing, SigningKey, Wrapped};
 pub use platform::Platform;
 
 /// Every setting with its meaning; also what overrides and suggestions know of.

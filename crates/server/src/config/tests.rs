@@ -8,7 +8,9 @@ use curfew_core::resource::Resource;
 use curfew_intake::ListSource;
 use tempfile::TempDir;
 
-use super::{Config, Platform, StoreKind, parse};
+use super::{
+    Config, FactsKeySource, FormKeySource, Platform, SigningKey, StoreKind, Wrapped, parse,
+};
 
 pub(super) const PLAIN: &str = "
 installation: prod
@@ -124,7 +126,9 @@ formKey: {file: ./form.key}
     assert_eq!(config.rules.peers.decide_within, chrono::TimeDelta::minutes(45));
     let seconds = [config.timeouts.connect, config.timeouts.read, config.timeouts.write];
     assert_eq!(seconds.map(|time| time.as_secs()), [3, 40, 40]);
-    assert_eq!(config.form_key, Some(folder.path().join("form.key")));
+    assert!(
+        matches!(config.form_key, FormKeySource::File(path) if path == folder.path().join("form.key"))
+    );
 }
 
 #[test]
@@ -177,4 +181,77 @@ fn the_token_of_a_local_store_comes_from_the_file_or_the_environment_or_is_the_e
             "{expected}"
         );
     }
+}
+
+const KMS_KEYS: &str = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys";
+
+/// The plain configuration with other keys.
+fn keyed(signing: &str, form: &str, facts: &str) -> String {
+    let text = PLAIN
+        .replace("signing: {file: ./intake.key, keyId: intake-1}", signing)
+        .replace("factsKey: {file: ./facts.key}", &format!("{facts}\n{form}"));
+    text.replace("KMS", KMS_KEYS)
+}
+
+const SIGNING: &str = "signing: {kms: KMS/intake/cryptoKeyVersions/1, keyId: intake-1}";
+const FORM: &str = "formKey: {kms: KMS/forms/cryptoKeyVersions/2}";
+const FACTS: &str = "factsKey: {kms: KMS/facts, file: ./facts.wrapped}";
+
+#[test]
+fn keys_may_be_in_cloud_kms() {
+    let folder = Folder::new();
+    let config = folder.read(&keyed(SIGNING, FORM, FACTS), &[]).unwrap();
+    let SigningKey::Kms(version) = config.signing.unwrap().key else { panic!("a file") };
+    assert_eq!(version.as_str(), format!("{KMS_KEYS}/intake/cryptoKeyVersions/1"));
+    assert!(
+        matches!(config.form_key, FormKeySource::Kms(it) if it.as_str().ends_with("forms/cryptoKeyVersions/2"))
+    );
+    let Some(FactsKeySource::Wrapped { kms, wrapped }) = config.facts_key else { panic!("a file") };
+    assert_eq!(kms.as_str(), format!("{KMS_KEYS}/facts"));
+    // Only the controller reads it: intake starts where the file is not.
+    assert!(wrapped.read().unwrap_err().contains("facts.wrapped"));
+    std::fs::write(folder.path().join("facts.wrapped"), "AAEC\nAw==\n").unwrap();
+    assert_eq!(wrapped.read().unwrap(), [0, 1, 2, 3]);
+    std::fs::write(folder.path().join("facts.wrapped"), "%").unwrap();
+    assert!(wrapped.read().unwrap_err().contains("base64"));
+
+    let text = keyed(SIGNING, FORM, "factsKey: {kms: KMS/facts, wrapped: AAECAw==}");
+    let config = folder.read(&text, &[]).unwrap();
+    let Some(FactsKeySource::Wrapped { wrapped: Wrapped::Bytes(bytes), .. }) = config.facts_key
+    else {
+        panic!("a file")
+    };
+    assert_eq!(bytes, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_key_that_is_not_told_where_or_twice_is_refused() {
+    let folder = Folder::new();
+    for (signing, form, facts, setting) in [
+        ("signing: {keyId: intake-1}", "", FACTS, "signing: name either"),
+        ("signing: {file: a, kms: KMS/a/cryptoKeyVersions/1, keyId: i}", FORM, FACTS, "signing: "),
+        ("signing: {kms: KMS/intake, keyId: intake-1}", FORM, FACTS, "signing.kms: "),
+        (SIGNING, "", FACTS, "formKey: with signing.kms"),
+        (SIGNING, "formKey: {}", FACTS, "formKey: name either"),
+        (SIGNING, "formKey: {file: a, kms: KMS/a/cryptoKeyVersions/1}", FACTS, "formKey: "),
+        (SIGNING, "formKey: {kms: KMS/forms}", FACTS, "formKey.kms: "),
+        (SIGNING, FORM, "factsKey: {}", "factsKey: name either"),
+        (SIGNING, FORM, "factsKey: {wrapped: AAEC}", "factsKey: name either"),
+        (SIGNING, FORM, "factsKey: {kms: KMS/facts}", "factsKey: Cloud KMS holds"),
+        (SIGNING, FORM, "factsKey: {kms: KMS/facts, file: a, wrapped: AAEC}", "factsKey: "),
+        (SIGNING, FORM, "factsKey: {kms: KMS/facts, wrapped: '%'}", "factsKey.wrapped: "),
+        (SIGNING, FORM, "factsKey: {kms: KMS/facts, wrapped: ''}", "factsKey.wrapped: "),
+        (SIGNING, FORM, "factsKey: {kms: facts, file: a}", "factsKey.kms: "),
+        (
+            SIGNING,
+            FORM,
+            "factsKey: {kms: KMS/facts/cryptoKeyVersions/1, file: a}",
+            "factsKey.kms: ",
+        ),
+    ] {
+        let error = folder.read(&keyed(signing, form, facts), &[]).unwrap_err();
+        assert!(error.starts_with(setting), "{signing} {form} {facts}: {error}");
+    }
+    let numbered = keyed(SIGNING, FORM, FACTS).replace("access-keys", "123456");
+    assert!(folder.read(&numbered, &[]).unwrap_err().contains("by the id"));
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use curfew_controller::Explained;
 use curfew_core::chain::Chain;
+use curfew_core::eligible::PriorActivation;
 use curfew_core::entry::{Act, Entry};
 use curfew_core::fact::Counted;
 use curfew_core::judge::CheckVerdict;
@@ -30,6 +31,7 @@ pub(super) struct Told {
     unread: Option<String>,
     may_decide: Vec<String>,
     policy: Policy,
+    jit_access_gave: Vec<PriorLine>,
     waits_for: Vec<String>,
     next: Next,
 }
@@ -106,6 +108,16 @@ struct BindingLine {
     expression: String,
 }
 
+/// Access that the receiver has already; no controller touches it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PriorLine {
+    role: String,
+    until: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    resource_condition: String,
+}
+
 /// What a controller would do now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -148,6 +160,7 @@ impl Told {
             unread: explained.unread.clone(),
             may_decide: if is_open && needs_peer { deciders(explained) } else { Vec::new() },
             policy: policy(&explained.world.bindings),
+            jit_access_gave: explained.prior.iter().map(prior).collect(),
             waits_for: waits_for(waits, &plan.reasons),
             next: Next {
                 records: plan.facts.iter().map(|fact| fact.kind().to_owned()).collect(),
@@ -183,6 +196,8 @@ impl Told {
             page.line(1, &format!("the cloud could not be read: {unread}"));
         }
         self.policy_to_text(&mut page);
+        let title = "Active already, because JIT Access gave it; no controller touches it";
+        page.list(title, &self.jit_access_gave, PriorLine::text);
         page.list("May decide", &self.may_decide, Clone::clone);
         page.list("Waits for", &self.waits_for, Clone::clone);
         page.list("A controller would now", &self.next.lines(), Clone::clone);
@@ -236,6 +251,14 @@ impl CheckLine {
         let why: Vec<&str> = why.into_iter().flatten().collect();
         let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
         format!("{:<11} {}{why}", self.outcome, self.name)
+    }
+}
+
+impl PriorLine {
+    fn text(&self) -> String {
+        let Self { role, until, resource_condition } = self;
+        let limit = if resource_condition.is_empty() { "" } else { " where " };
+        format!("{role} until {until}{limit}{resource_condition}")
     }
 }
 
@@ -358,6 +381,14 @@ fn policy(bindings: &Observed<curfew_core::observe::ObservedBindings>) -> Policy
             planted: seen.planted.iter().map(binding).collect(),
         },
         Observed::Unknown(why) => Policy::Unread { unread: unanswered(why) },
+    }
+}
+
+fn prior(prior: &PriorActivation) -> PriorLine {
+    PriorLine {
+        role: prior.role.to_string(),
+        until: time(prior.activation.ends_at),
+        resource_condition: prior.activation.resource_condition.clone(),
     }
 }
 

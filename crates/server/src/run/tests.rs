@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use prometheus::Registry;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Mode, check, form_key, signer, start};
+use super::{Mode, check, start};
 use crate::config::{self, Config, Platform};
 use crate::keys::{make_facts_key, make_signing_key};
+use crate::secrets::{FormKeySecret, SignerSource};
 use crate::store::EmbeddedStore;
 
 const SECRETS: [(&str, &str); 2] = [("intake.key", "signing"), ("facts.key", "factsKey")];
@@ -102,7 +104,10 @@ async fn every_process_with_the_same_signing_key_or_form_key_accepts_the_same_fo
     let (here, there) = (Place::new().await, Place::new().await);
     let key = |place: &Place, edit: &dyn Fn(String) -> String| {
         let config = place.config(edit).unwrap();
-        form_key(&config, &signer(&config).unwrap()).unwrap()
+        match FormKeySecret::of(&config, &SignerSource::of(&config).unwrap()).unwrap() {
+            FormKeySecret::Ready(key) => key,
+            FormKeySecret::Kms { .. } => unreachable!("no key is in Cloud KMS"),
+        }
     };
     let plain = |text: String| text;
     assert!(key(&here, &plain) == key(&here, &plain), "a restart changes nothing");
@@ -114,6 +119,28 @@ async fn every_process_with_the_same_signing_key_or_form_key_accepts_the_same_fo
     std::fs::copy(here.path().join("form.key"), there.path().join("form.key")).unwrap();
     assert!(key(&here, &shared) == key(&there, &shared), "a key that is given to both");
     assert!(key(&here, &shared) != key(&here, &plain));
+}
+
+#[tokio::test]
+async fn the_check_needs_no_cloud_kms() {
+    const KEYS: &str = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys";
+    let place = Place::new().await;
+    let moved = |text: String| {
+        text.replace("file: ./intake.key", &format!("kms: {KEYS}/intake/cryptoKeyVersions/1"))
+            .replace(
+                "factsKey: {file: ./facts.key}",
+                &format!("factsKey: {{kms: {KEYS}/facts, file: ./facts.wrapped}}\nformKey: {{kms: {KEYS}/forms/cryptoKeyVersions/1}}"),
+            )
+    };
+    let config = place.config(moved).unwrap();
+    check(&config, Mode::Intake).unwrap();
+    let error = format!("{:#}", check(&config, Mode::Controller).unwrap_err());
+    assert!(error.contains("facts.wrapped"), "{error}");
+    std::fs::write(place.path().join("facts.wrapped"), "AAEC").unwrap();
+    check(&config, Mode::Controller).unwrap();
+    let unlisted = |text: String| moved(text).replace("keyId: intake-1", "keyId: intake-2");
+    let error = check(&place.config(unlisted).unwrap(), Mode::Intake).unwrap_err();
+    assert!(format!("{error:#}").contains("signing.keyId"), "{error:#}");
 }
 
 /// A folder with every key, and a store.
@@ -130,7 +157,8 @@ impl Place {
         make_facts_key(&path("facts.key")).unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (file, stop) = (path("curfew.db"), CancellationToken::new());
-        let store = EmbeddedStore::start(&file, any, "owner".into(), stop).await.unwrap();
+        let store =
+            EmbeddedStore::start(&file, any, "owner".into(), &Registry::new(), stop).await.unwrap();
         Self { store: store.address, folder }
     }
 

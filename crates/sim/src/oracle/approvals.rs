@@ -227,24 +227,29 @@ impl Oracle {
         approvals.peek().is_some() && approvals.all(|word| self.distrusted.contains_key(&word.key))
     }
 
-    /// What becomes of a request that a peer must approve.
-    pub(super) fn decided(&self, now: DateTime<Utc>, life: &Life, cloud: &Cloud) -> Decided {
+    /// When somebody who may has approved it in good time, if anybody has.
+    pub(super) fn surely_approved_at(&self, life: &Life, cloud: &Cloud) -> Option<DateTime<Utc>> {
         let decide_by = life.filed_at + DECIDE_WITHIN;
-        let mut approvals =
-            life.words.iter().filter(|word| word.is_approval_of(&life.spec)).peekable();
-        let is_anybody_there = approvals.peek().is_some();
-        let in_good_time = |word: &&Word| {
+        let approvals = life.words.iter().filter(|word| word.is_approval_of(&life.spec));
+        let in_good_time = approvals.filter(|word| {
             self.is_surely_peer(&word.actor.email, cloud)
                 && !self.distrusted.contains_key(&word.key)
                 && word.stored_at + IN_GOOD_TIME < decide_by
                 && (word.stored_at - word.at).abs() + IN_GOOD_TIME < FRESH
-        };
+        });
+        in_good_time.map(|word| word.stored_at).min()
+    }
+
+    /// What becomes of a request that a peer must approve.
+    pub(super) fn decided(&self, now: DateTime<Utc>, life: &Life, cloud: &Cloud) -> Decided {
+        let decide_by = life.filed_at + DECIDE_WITHIN;
+        let mut approvals = life.words.iter().filter(|word| word.is_approval_of(&life.spec));
         let might_count = |word: &Word| {
             self.may_be_peer(&word.actor.email, cloud) && word.stored_at < decide_by + SKEW_MAX
         };
-        if approvals.clone().any(|word| in_good_time(&word)) {
+        if self.surely_approved_at(life, cloud).is_some() {
             Decided::Approved
-        } else if is_anybody_there && approvals.any(might_count) {
+        } else if approvals.any(might_count) {
             Decided::Unsure
         } else if now < decide_by {
             Decided::Open

@@ -11,9 +11,11 @@ use curfew_ports::{StoredFact, StoredRequest};
 use super::approvals::decide_within;
 use super::chain::is_unbroken;
 use super::model::{Life, Mark, Over, force_of};
+use super::system::reaches_the_system;
 use super::{Invariant, Oracle, Question};
 use crate::cloud::Cloud;
-use crate::scene::{DURATION_MAX, SELF_ACTIVATION, group, needs_approval, org};
+use crate::nodes::org;
+use crate::scene::{DURATION_MAX, SELF_ACTIVATION, group, needs_approval};
 use crate::trace::Who;
 
 /// How old an answer of the cloud may be that a grant rests on: five seconds, and the moments that the calls take
@@ -167,6 +169,11 @@ impl Oracle {
             Invariant::S10,
             "granted without asking, or without an answer",
         );
+        must(
+            !reaches_the_system(spec),
+            Invariant::S12,
+            "granted although it reaches the access system",
+        );
         wrong.extend(self.rests_on_approval(commit, life, at));
         wrong.extend(is_as_asked(commit, life, grant, at));
         wrong
@@ -227,9 +234,7 @@ impl Oracle {
                 self.may_be_ineligible(commit, life, outcome.reason)
             }
             OutcomeReason::ApprovalTimedOut => {
-                // One that nobody could judge waits no longer than one that nobody has to approve.
-                let within = life.eligible_at.map_or(SELF_ACTIVATION, |_| decide_within(life));
-                is_past(Some(commit.stored.created_at + within - SKEW_MAX))
+                is_past(Some(life.filed_at + may_wait_for_approval(life) - SKEW_MAX))
             }
             OutcomeReason::ActivationFailed => may_give_up(commit, life, at),
             OutcomeReason::DurationElapsed => {
@@ -239,6 +244,11 @@ impl Oracle {
             OutcomeReason::Tampered | OutcomeReason::ExternallyRemoved => false,
         };
         match (is_right, outcome.reason) {
+            (true, OutcomeReason::ActivationFailed | OutcomeReason::ApprovalTimedOut)
+                if self.there_was_time(life, last_moment(life), commit.cloud) =>
+            {
+                vec![(Invariant::L1, "given up although there was time to grant it")]
+            }
             (true, _) => Wrong::new(),
             (false, OutcomeReason::Ineligible | OutcomeReason::NoLongerEligible) => {
                 vec![(Invariant::S10, "called ineligible although eligible")]
@@ -320,6 +330,7 @@ impl Oracle {
 pub(super) fn is_on_offer(spec: &Spec) -> bool {
     let may_choose = needs_approval(spec) && !spec.chosen_approvers.contains(&spec.requester.email);
     (DURATION_MIN..=DURATION_MAX).contains(&spec.duration)
+        && !reaches_the_system(spec)
         && (spec.chosen_approvers.is_empty() || may_choose)
 }
 
@@ -371,9 +382,25 @@ fn may_bind(life: &Life) -> Wrong {
     wrong
 }
 
+/// How long it waits to be approved: one that nobody could judge no longer than one that nobody has to approve.
+fn may_wait_for_approval(life: &Life) -> TimeDelta {
+    life.eligible_at.map_or(SELF_ACTIVATION, |_| decide_within(life))
+}
+
+/// The last moment at which it could be brought on: be approved, or be granted, or be seen in its policy.
+fn last_moment(life: &Life) -> DateTime<Utc> {
+    match (&life.grant, life.approved_at) {
+        (Some(grant), _) => grant.activate_by.min(grant.expires_at),
+        (None, Some(approved_at)) => {
+            approved_at.max(life.spec.start_at.unwrap_or(approved_at)) + WINDOW
+        }
+        (None, None) => life.filed_at + may_wait_for_approval(life),
+    }
+}
+
 /// The activation has failed: refused as such, or not seen by its deadline.
 fn may_give_up(commit: &Commit<'_>, life: &Life, at: DateTime<Utc>) -> bool {
-    let is_refused = commit.cloud.refused_members.contains(&life.spec.principal.to_string());
+    let is_refused = commit.cloud.has_refused(&life.spec.principal.to_string());
     let deadline = match &life.grant {
         Some(grant) => grant.activate_by.min(grant.expires_at),
         None => life.approved_at.unwrap_or(life.filed_at) + WINDOW,

@@ -26,6 +26,10 @@ pub enum Invariant {
     S9,
     /// What is not known never advances a request.
     S10,
+    /// No policy is sent that goes beyond a limit of IAM's, and none is read all the time.
+    S11,
+    /// The controller's own access stays as it is, and nothing is granted that reaches the access system.
+    S12,
     /// Once nothing goes wrong any more, what is there becomes what is wanted, and stays so.
     L1,
     /// With the watch dead for ever, grants still come within a resync and ten seconds.
@@ -40,7 +44,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::S1,
         Self::S2,
         Self::S3,
@@ -51,6 +55,8 @@ impl Invariant {
         Self::S8,
         Self::S9,
         Self::S10,
+        Self::S11,
+        Self::S12,
         Self::L1,
         Self::L2,
         Self::L3,

@@ -7,10 +7,13 @@
 mod approvals;
 mod chain;
 mod facts;
+mod in_time;
 mod invariant;
 mod model;
 mod policies;
+mod room;
 mod settled;
+mod system;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +40,8 @@ use crate::cloud::Cloud;
 use crate::connection::Freshness;
 use crate::trace::Who;
 use crate::trust::Trust;
-use model::{ForeignPart, Life, Mark};
+use in_time::Troubles;
+use model::{GivenPart, Life, Mark};
 use words::{Said, Word};
 
 /// How long a process that a stale read has misled may act on it: as long as a turn may last.
@@ -53,7 +57,7 @@ const VIOLATIONS_MAX: usize = 50;
 pub struct Oracle {
     trust: Arc<Trust>,
     lives: BTreeMap<RequestId, Life>,
-    foreign: BTreeMap<Resource, ForeignPart>,
+    given: BTreeMap<Resource, GivenPart>,
     intents: BTreeMap<WriteId, Announced>,
     sent: BTreeMap<WriteId, Sent>,
     turns: BTreeMap<(Who, Resource), Turn>,
@@ -64,6 +68,8 @@ pub struct Oracle {
     distrusted: BTreeMap<String, DateTime<Utc>>,
     /// For how long in all the cloud has kept those waiting who ask who is eligible.
     slowed_by: TimeDelta,
+    troubles: Troubles,
+    n_reads: u64,
     /// Macs of the facts that were ever committed: after a rollback they are written once more.
     committed: BTreeSet<String>,
     violations: Vec<Violation>,
@@ -108,7 +114,7 @@ impl Oracle {
         let mut oracle = Self {
             trust,
             lives: BTreeMap::new(),
-            foreign: BTreeMap::new(),
+            given: BTreeMap::new(),
             intents: BTreeMap::new(),
             sent: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -118,6 +124,8 @@ impl Oracle {
             changed_roles: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             slowed_by: TimeDelta::zero(),
+            troubles: Troubles::default(),
+            n_reads: 0,
             committed: BTreeSet::new(),
             violations: Vec::new(),
         };
@@ -159,8 +167,9 @@ impl Oracle {
         let Some(mut life) = self.lives.remove(id) else { return };
         // What is repeated with the same bytes was said once.
         if life.word(&entry.nonce).is_none() {
-            let word = Word::of(entry, key, at);
-            if self.ends_access(&life, &word, cloud) {
+            let mut word = Word::of(entry, key, at);
+            word.ends_access = self.ends_access(&life, &word, cloud);
+            if word.ends_access {
                 life.given_up_at.get_or_insert(at);
             } else {
                 // Of an approver it counts from the moment on at which the approval is recorded.
@@ -202,7 +211,9 @@ impl Oracle {
             if by_this_one && life.over.is_none() {
                 // Whether that no was looked at while it counted is a matter of moments.
                 life.is_unsure = true;
-                life.given_up_at = None;
+                let others = life.words.iter().filter(|word| word.actor.email != *person);
+                let ending = others.filter(|word| word.ends_access);
+                life.given_up_at = ending.map(|word| word.stored_at).min();
             }
         }
     }
@@ -229,8 +240,8 @@ impl Oracle {
 
     /// Somebody else has written the policy.
     pub(crate) fn foreign_changed(&mut self, resource: &Resource, policy: &Policy) {
-        let part = self.foreign_part(policy);
-        self.foreign.insert(resource.clone(), part);
+        let part = self.given_part(policy);
+        self.given.insert(resource.clone(), part);
     }
 
     pub(crate) fn intended(&mut self, resource: &Resource, write: &WriteId, intent: &Intent) {
@@ -281,6 +292,12 @@ impl Oracle {
         let turn =
             Turn { read_at: at, first_reread: BTreeMap::new(), last_reread: BTreeMap::new() };
         self.turns.insert((who, resource.clone()), turn);
+        self.n_reads = self.n_reads.saturating_add(1);
+    }
+
+    /// How often a policy was read to write it.
+    pub(crate) fn n_reads(&self) -> u64 {
+        self.n_reads
     }
 
     /// These documents were read, as they are or as they were.
@@ -318,8 +335,8 @@ impl Oracle {
         self.trust.has_made_tag(mark.tag).then_some(mark.request)
     }
 
-    fn foreign_part(&self, policy: &Policy) -> ForeignPart {
-        ForeignPart::of(policy, |binding| self.ours(binding).is_some())
+    fn given_part(&self, policy: &Policy) -> GivenPart {
+        GivenPart::of(policy, |binding| self.ours(binding).is_some())
     }
 
     pub(crate) fn wrong(&mut self, invariant: Invariant, what: impl Into<String>) {

@@ -11,7 +11,7 @@ use curfew_core::request::Recorded;
 use curfew_core::spec::Spec;
 
 use super::words::Word;
-use crate::scene::INSTALLATION;
+use crate::scene::{CONTROLLER, INSTALLATION};
 use crate::trace::Who;
 
 /// One request, from what people did and what was recorded.
@@ -24,6 +24,8 @@ pub(super) struct Life {
     /// Grants of requests that were filed under the same id before; their documents were deleted.
     pub(super) former: Vec<(Spec, Grant)>,
     pub(super) filed_at: DateTime<Utc>,
+    /// Until when at least its policy had no place for it, if ever.
+    pub(super) no_room_until: Option<DateTime<Utc>>,
     /// When somebody who may has ended it.
     pub(super) given_up_at: Option<DateTime<Utc>>,
     /// Somebody has interfered with its document or its bindings.
@@ -66,6 +68,7 @@ impl Life {
             spec,
             former: Vec::new(),
             filed_at,
+            no_room_until: None,
             given_up_at: None,
             is_disturbed: false,
             recorded_by: BTreeSet::new(),
@@ -214,22 +217,28 @@ pub(super) fn between(starts_at: DateTime<Utc>, ends_at: DateTime<Utc>) -> Strin
     )
 }
 
-/// What of a policy is not ours: every member of every binding by itself, since IAM sorts and joins.
+/// One member of one binding: IAM sorts and joins bindings.
+type Membership = (String, Option<Condition>, Rest, String);
+
+/// What of a policy no request has brought there.
 #[derive(PartialEq, Eq)]
-pub(super) struct ForeignPart {
-    rest: Rest,
-    members: BTreeSet<(String, Option<Condition>, Rest, String)>,
+pub(super) struct GivenPart {
+    /// What is somebody else's.
+    pub(super) foreign: (Rest, BTreeSet<Membership>),
+    /// What the controller itself may.
+    pub(super) own_access: BTreeSet<Membership>,
 }
 
-impl ForeignPart {
+impl GivenPart {
     pub(super) fn of(policy: &Policy, is_ours: impl Fn(&Binding) -> bool) -> Self {
-        let foreign = policy.bindings.iter().filter(|binding| !is_ours(binding));
-        let members = foreign.flat_map(|binding| {
+        let given = policy.bindings.iter().filter(|binding| !is_ours(binding));
+        let memberships = given.flat_map(|binding| {
             binding.members.iter().map(|member| {
-                let Binding { role, condition, rest, .. } = binding.clone();
-                (role, condition, rest, member.clone())
+                let Binding { role, condition, rest, .. } = binding;
+                (role.clone(), condition.clone(), rest.clone(), member.clone())
             })
         });
-        Self { rest: policy.rest.clone(), members: members.collect() }
+        let (own_access, foreign) = memberships.partition(|(_, _, _, member)| member == CONTROLLER);
+        Self { foreign: (policy.rest.clone(), foreign), own_access }
     }
 }

@@ -19,7 +19,9 @@ impl Oracle {
         written: &PolicyWrite,
         store: &Store,
     ) {
+        self.room_was(written.at, &written.resource, &written.before);
         self.check_frame(sent_etag, written);
+        self.check_system(written);
         let sent = written.write.as_ref().and_then(|write| self.sent.get(write));
         let turn = sent.and_then(|sent| sent.turn.clone());
         let read_at = turn.as_ref().map(|turn| turn.read_at);
@@ -29,16 +31,23 @@ impl Oracle {
         self.note(who, read_at, written);
     }
 
-    /// S3 and S9: what is foreign is as it was, and the write was announced just so.
+    /// S3, S9 and S12: what no request has brought there is as it was, and the write was announced just so.
     fn check_frame(&mut self, sent_etag: &str, written: &PolicyWrite) {
         let PolicyWrite { resource, write, before, after, .. } = written;
-        let foreign = self.foreign_part(after);
+        let given = self.given_part(after);
         if sent_etag.is_empty() {
             self.wrong(Invariant::S3, format!("{resource} was written without an etag"));
         }
-        if self.foreign.get(resource) != Some(&foreign) {
+        let stood = self.given.insert(resource.clone(), given);
+        let (stood, given) = (stood.as_ref(), self.given.get(resource));
+        let is_foreign_kept = stood.map(|it| &it.foreign) == given.map(|it| &it.foreign);
+        let is_own_access_kept = stood.map(|it| &it.own_access) == given.map(|it| &it.own_access);
+        if !is_foreign_kept {
             self.wrong(Invariant::S3, format!("a write to {resource} changed what is not ours"));
-            self.foreign.insert(resource.clone(), foreign);
+        }
+        if !is_own_access_kept {
+            let what = format!("a write to {resource} changed what the controller itself may");
+            self.wrong(Invariant::S12, what);
         }
         let announced = write.as_ref().and_then(|write| self.intents.get(write));
         let changed = self.changed(before, after);
@@ -166,7 +175,10 @@ impl Oracle {
 }
 
 /// Bindings of the one that the other does not have.
-fn new_bindings<'a>(before: &'a Policy, after: &'a Policy) -> impl Iterator<Item = &'a Binding> {
+pub(super) fn new_bindings<'a>(
+    before: &'a Policy,
+    after: &'a Policy,
+) -> impl Iterator<Item = &'a Binding> {
     after.bindings.iter().filter(|binding| !before.bindings.contains(binding))
 }
 

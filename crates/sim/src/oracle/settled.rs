@@ -5,14 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use curfew_core::fact::OutcomeReason;
 use curfew_core::phase::Phase;
-use curfew_core::policy::{Binding, Policy};
+use curfew_core::policy::Binding;
 use curfew_ports::StoredRequest;
 
 use super::approvals::Decided;
 use super::facts::is_on_offer;
 use super::model::{Life, Over, force_of};
+use super::room::has_no_room;
 use super::{Invariant, Oracle, Violation};
-use crate::cloud::{Cloud, SAME_ROLE_AND_MEMBER_MAX};
+use crate::cloud::Cloud;
 use crate::scene::{DECIDE_WITHIN, group, needs_approval};
 use crate::store::Store;
 
@@ -104,16 +105,7 @@ pub(crate) fn open_intents(store: &Store, cloud: &Cloud) -> Vec<Violation> {
 
 /// Whether the cloud takes no further binding of this request: not of that member, or not so many.
 fn is_shut_out(life: &Life, cloud: &Cloud) -> bool {
-    let member = life.spec.principal.to_string();
-    let holds = |binding: &&Binding| {
-        let is_role = life.spec.roles.iter().any(|role| role.role.as_str() == binding.role);
-        is_role && binding.condition.is_some() && binding.members.contains(&member)
-    };
-    let n_held = |policy: Policy| policy.bindings.iter().filter(holds).count();
-    let is_full = cloud
-        .policy(&life.spec.resource)
-        .is_ok_and(|policy| n_held(policy) >= SAME_ROLE_AND_MEMBER_MAX);
-    is_full || cloud.refused_members.contains(&member)
+    has_no_room(&life.spec, cloud) || cloud.has_refused(&life.spec.principal.to_string())
 }
 
 /// Whether it may wait although it is open what becomes of it: it may not be worked on, or not be approved.
@@ -244,6 +236,8 @@ impl Oracle {
             | (Expected::Unapproved, Stage::Open) => n == 0,
             (Expected::Active | Expected::Waiting, Stage::Active) => n == asked,
             (Expected::Either, Stage::Active) | (Expected::Waiting, Stage::Open) => n <= asked,
+            // Of more than there are places for, some wait; a place that is free is taken.
+            (Expected::Active, Stage::Open) => n == 0 && has_no_room(&life.spec, cloud),
             // Where even the dead form does not get in, the end has to be waited for.
             (Expected::Ended | Expected::Either, Stage::Ending) => {
                 n == 0 && is_shut_out(life, cloud)

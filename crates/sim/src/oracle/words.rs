@@ -21,6 +21,8 @@ pub(super) struct Word {
     pub(super) stored_at: DateTime<Utc>,
     /// What signed it.
     pub(super) key: String,
+    /// Whether it ended access as soon as it stood in the store.
+    pub(super) ends_access: bool,
 }
 
 /// What was said.
@@ -54,6 +56,7 @@ impl Word {
             at: entry.at,
             stored_at,
             key: key.to_owned(),
+            ends_access: false,
         }
     }
 

@@ -1,9 +1,10 @@
 //! Somebody who can write the store.
 
 use chrono::TimeDelta;
-use curfew_ports::StoredFact;
+use curfew_ports::{RetryClass, StoredFact};
 
 use super::{ms, secs};
+use crate::fault::{Call, Fault};
 use crate::scene::{Filing, operator, person};
 use crate::world::World;
 
@@ -49,6 +50,23 @@ pub(super) async fn edit(world: &mut World) {
         world.with(|data| data.store.document(&other).and_then(|stored| stored.spec.clone()));
     world.edit(&exchanged, |stored| stored.spec = theirs);
     world.advance(secs(25)).await;
+}
+
+/// A document that does not verify names two policies, and for a while nobody says what stands there.
+pub(super) async fn two_places(world: &mut World) {
+    let active = world.file(&Filing::by("alice", 0));
+    let other = world.file(&Filing::by("bob", 1));
+    world.advance(secs(3)).await;
+    let theirs =
+        world.with(|data| data.store.document(&other).and_then(|stored| stored.spec.clone()));
+    world.kill();
+    world.edit(&active, |stored| stored.spec = theirs);
+    world.faults().always(Call::JudgePolicy, "demo", Fault::Refuse(RetryClass::Unavailable));
+    world.start_controllers();
+    let pause = secs(15) + world.random().millis_below(15_000);
+    world.advance(pause).await;
+    world.faults().clear_rules();
+    world.advance(secs(30)).await;
 }
 
 pub(super) async fn restore(world: &mut World) {

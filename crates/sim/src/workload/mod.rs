@@ -8,6 +8,7 @@ mod attacks;
 mod clouds;
 mod people;
 mod random;
+mod system;
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Workload {
     pub is_blind: bool,
     /// Whether the plan says how much people do.
     pub is_open: bool,
+    /// How often policies without a live request are read: seldom, as in production, or often enough to be seen.
+    pub read_settled_every: Duration,
     pub(crate) script: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
 }
 
@@ -59,6 +62,8 @@ const fn row(
         trials: Trials::Seeds,
         is_blind: false,
         is_open: false,
+        // Each open intent is seen again while the run lasts.
+        read_settled_every: Duration::from_mins(2),
         script,
     }
 }
@@ -82,6 +87,10 @@ impl Workload {
 
     const fn open(self) -> Self {
         Self { is_open: true, ..self }
+    }
+
+    const fn read_seldom(self) -> Self {
+        Self { read_settled_every: Duration::from_hours(1), ..self }
     }
 
     const fn blind(self) -> Self {
@@ -144,6 +153,11 @@ impl Workload {
         })
         .with_controllers(2)
         .in_pairs(),
+        row("read-seldom", "two controllers, and policies that are read once an hour", |world| {
+            Box::pin(people::read_seldom(world))
+        })
+        .with_controllers(2)
+        .read_seldom(),
         row("approval", "a peer approves, and takes it back", |world| {
             Box::pin(approvals::approval(world))
         })
@@ -214,6 +228,10 @@ impl Workload {
             Box::pin(clouds::policy_full(world))
         })
         .heavy(),
+        row("crowded", "a policy with as many members as it takes", |world| {
+            Box::pin(clouds::crowded(world))
+        })
+        .heavy(),
         row("refused", "a member that the cloud refuses, among others", |world| {
             Box::pin(clouds::refused(world))
         }),
@@ -222,6 +240,10 @@ impl Workload {
         }),
         row("unanswering", "nobody says who is eligible, for longer than requests wait", |world| {
             Box::pin(clouds::unanswering(world))
+        })
+        .heavy(),
+        row("recovering", "nobody answers for a while, and then everybody, in time", |world| {
+            Box::pin(clouds::recovering(world))
         })
         .heavy(),
         row("poisoned", "a project that always fails, beside others", |world| {
@@ -239,11 +261,22 @@ impl Workload {
         .heavy()
         .with_projects(10),
         row("blind", "the watch is dead for ever", |world| Box::pin(clouds::blind(world))).blind(),
+        row("protected", "everything is asked for that reaches the access system", |world| {
+            Box::pin(system::protected(world))
+        }),
+        row(
+            "own-access",
+            "the controller's own access among grants, under their titles",
+            |world| Box::pin(system::own(world)),
+        ),
         row("recreate", "a document is deleted, and its id filed anew by somebody else", |world| {
             Box::pin(attacks::recreate(world))
         }),
         row("edit", "filed requests are edited, before and after their grant", |world| {
             Box::pin(attacks::edit(world))
+        }),
+        row("two-places", "a document that does not verify, and names two policies", |world| {
+            Box::pin(attacks::two_places(world))
         }),
         row("restore", "the store is what it was some time ago", |world| {
             Box::pin(attacks::restore(world))
@@ -269,8 +302,7 @@ impl Workload {
             seed,
             n_projects: self.n_projects,
             n_controllers: self.n_controllers,
-            // Each open intent is seen again while the run lasts.
-            read_settled_every: Duration::from_mins(2),
+            read_settled_every: self.read_settled_every,
             ..Options::default()
         }
     }

@@ -1,6 +1,7 @@
 //! Requests and their ends.
 
 use chrono::TimeDelta;
+use curfew_ports::RetryClass;
 
 use super::{ms, secs};
 use crate::fault::{Call, Fault};
@@ -135,6 +136,31 @@ pub(super) async fn restart(world: &mut World) {
     world.advance(secs(5)).await;
     world.start_controllers();
     world.advance(secs(5)).await;
+}
+
+/// Every policy was looked at as a whole just now, and will not be for an hour: what two controllers leave there while
+/// they end the same requests is found by nobody else.
+pub(super) async fn read_seldom(world: &mut World) {
+    for n in 0..2 {
+        world.file(&Filing::by("dave", n));
+    }
+    world.advance(secs(15)).await;
+    for n in 0..4 {
+        let ids = ["alice", "bob"].map(|who| world.file(&Filing::by(who, n % 2)));
+        let moment = world.random().millis_below(60);
+        world.advance(moment).await;
+        world.revoke(&ids[0], &operator());
+        let moment = world.random().millis_below(30);
+        world.advance(moment).await;
+        world.withdraw(&ids[1], &person("bob"));
+        // A turn that comes just then does not get to see the policy.
+        let moment = world.random().millis_below(30);
+        world.advance(moment).await;
+        let unavailable = Fault::Refuse(RetryClass::Unavailable);
+        world.faults().times(Call::ReadPolicy, "", unavailable, n % 3);
+        world.advance(secs(2)).await;
+        world.faults().clear_rules();
+    }
 }
 
 pub(super) async fn together(world: &mut World) {

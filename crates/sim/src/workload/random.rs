@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use curfew_core::id::RequestId;
 
+use crate::nodes::nodes_of_the_system;
 use crate::scene::{Filing, operator, person};
 use crate::store::Watching;
 use crate::world::World;
@@ -48,5 +49,10 @@ fn file(world: &World) -> RequestId {
     let duration = TimeDelta::seconds([60, 90, 3600][pick(3)]);
     let n_roles = pick(2).saturating_add(1);
     let of_peers = pick(3) == 0;
-    world.file(&Filing { n_roles, duration, of_peers, ..Filing::by(PEOPLE[pick(4)], pick(2)) })
+    let filing = Filing { n_roles, duration, of_peers, ..Filing::by(PEOPLE[pick(4)], pick(2)) };
+    let nodes = nodes_of_the_system();
+    match nodes.get(pick(40)) {
+        Some(node) => world.file(&filing.on(node.clone())),
+        None => world.file(&filing),
+    }
 }

@@ -10,6 +10,7 @@ use curfew_ports::{Entropy as _, StoredEnvelope, StoredRequest};
 
 use super::World;
 use crate::fault::{Call, Op};
+use crate::nodes::project;
 use crate::plan::Effect;
 use crate::scene::{self, Filing};
 use crate::store::Backup;
@@ -189,16 +190,20 @@ impl World {
     pub fn change_policy(&self, resource: &Resource, change: impl FnOnce(&mut Policy)) {
         self.note_outside("changes a policy", &resource.to_string());
         self.with(|data| {
+            if let Ok(before) = data.cloud.policy(resource) {
+                data.oracle.room_was(data.now, resource, before);
+            }
+            data.oracle.held_up(data.now);
             data.cloud.change(data.now, resource, change);
             if let Ok(policy) = data.cloud.policy(resource) {
-                data.oracle.foreign_changed(resource, &policy);
+                data.oracle.foreign_changed(resource, policy);
             }
         });
     }
 
     /// An administrator grants something else to somebody else.
-    pub fn foreign_write(&self, project: usize, member: &str) {
-        self.change_policy(&scene::project(project), |policy| {
+    pub fn foreign_write(&self, n: usize, member: &str) {
+        self.change_policy(&project(n), |policy| {
             policy.bindings.push(scene::foreign(member));
         });
     }

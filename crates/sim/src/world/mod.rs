@@ -8,6 +8,7 @@ pub use acts::{Decision, Signed};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use curfew_controller::{Controller, Health, Metrics, Ports, Settings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -136,6 +137,7 @@ impl World {
             process.stop().clone(),
         ));
         self.note_outside("start", &format!("controller {}", self.n_started.saturating_sub(1)));
+        self.with(|data| data.oracle.running(data.now));
         let task = tokio::spawn({
             let controller = controller.clone();
             async move { controller.run().await }
@@ -155,6 +157,7 @@ impl World {
 
     /// Stops every controller where it is.
     pub fn kill(&mut self) {
+        self.with(|data| data.oracle.nothing_runs(data.now));
         for running in self.running.drain(..) {
             running.process.die();
         }
@@ -162,6 +165,7 @@ impl World {
 
     /// Tells every controller to stop, and waits until it has.
     pub async fn stop(&mut self) {
+        self.with(|data| data.oracle.nothing_runs(data.now));
         for running in self.running.drain(..) {
             self.shared.with(|data| {
                 let who = running.process.who();
@@ -283,9 +287,10 @@ impl World {
         &self.shared.random
     }
 
-    /// The time, and the controller's clock.
-    pub fn clock(&self) -> &crate::clock::SimClock {
-        &self.shared.clock
+    /// Puts the controllers' clock so far ahead of the world's.
+    pub fn put_clock(&self, ahead: TimeDelta) {
+        self.shared.clock.set_offset(ahead);
+        self.with(|data| data.oracle.clock_put(data.now, ahead.is_zero()));
     }
 
     /// Looks at everything.

@@ -142,7 +142,7 @@ async fn who_stops_being_eligible_before_the_grant_gets_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_wrong_acts_on_nothing_until_it_is_right_again() {
     let (mut world, first) = with_an_active_request().await;
-    world.clock().set_offset(TimeDelta::seconds(10));
+    world.put_clock(TimeDelta::seconds(10));
     // Its first commit shows the difference.
     let second = world.file(&Filing::by("bob", 1));
     world.advance(secs(5)).await;
@@ -153,7 +153,7 @@ async fn a_clock_that_is_wrong_acts_on_nothing_until_it_is_right_again() {
     world.advance(mins(5)).await;
     assert_eq!((world.kinds(&second), world.n_writes()), (facts, writes));
     assert!(world.kinds(&third).is_empty() && world.is_active(&first));
-    world.clock().set_offset(TimeDelta::zero());
+    world.put_clock(TimeDelta::zero());
     world.advance(mins(3)).await;
     assert!(world.health().unwrap().is_ready());
     assert!(world.has_ended(&first));
@@ -163,13 +163,13 @@ async fn a_clock_that_is_wrong_acts_on_nothing_until_it_is_right_again() {
 #[tokio::test(start_paused = true)]
 async fn a_process_whose_clock_is_wrong_from_the_start_does_nothing_at_all() {
     let mut world = World::new(&Options::default());
-    world.clock().set_offset(TimeDelta::seconds(-10));
+    world.put_clock(TimeDelta::seconds(-10));
     let id = world.file(&Filing::by("alice", 0));
     world.start_controller(None);
     world.advance(mins(2)).await;
     assert!(!world.health().unwrap().is_ready());
     assert!(world.kinds(&id).is_empty());
-    world.clock().set_offset(TimeDelta::zero());
+    world.put_clock(TimeDelta::zero());
     world.advance(mins(1)).await;
     assert!(world.is_active(&id));
 }

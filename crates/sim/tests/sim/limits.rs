@@ -78,6 +78,40 @@ async fn a_grant_whose_mac_is_forged_is_looked_for_where_it_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chain_that_is_broken_is_forgotten_by_a_crash_after_the_outcome_and_its_binding_goes() {
+    let (mut world, id) = with_an_active_request().await;
+    world.kill();
+    // Too late to be granted anew.
+    world.advance(mins(16)).await;
+    world.faults().once(Call::Commit, "", Fault::CrashAfter);
+    changed_before_a_start(&mut world, &id, |stored| {
+        for fact in stored.facts.iter_mut().filter(|fact| fact.kind == "APPROVAL") {
+            fact.mac = "0".repeat(64);
+        }
+    })
+    .await;
+    assert_eq!(world.n_crashes(), 1);
+    assert_eq!(world.ending(&id), Some(Ending::NeverGranted), "{:?}", world.kinds(&id));
+    let goes = world.comes_true(mins(1), |world| world.bindings(&id).is_empty()).await;
+    assert!(goes, "{:?}", world.bindings(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_grant_and_waits_for_a_place_has_the_policy_read_ever_more_rarely() {
+    let mut world = World::started(&Options::default()).await;
+    // All of them are judged on one reading, and one more than IAM takes.
+    let ids: Vec<RequestId> = (0..21).map(|_| world.file(&Filing::by("alice", 0))).collect();
+    world.advance(mins(1)).await;
+    assert!(ids.iter().all(|id| world.grant(id).is_some()));
+    assert_eq!(ids.iter().filter(|id| world.is_active(id)).count(), 20);
+    let before = seen(&world, Effect::Read);
+    world.advance(mins(5)).await;
+    let n = seen(&world, Effect::Read) - before;
+    assert!((10..=30).contains(&n), "{n} reads in five minutes");
+    assert_settled(&world);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_edited_request_that_never_was_granted_ends_as_such() {
     let mut world = World::started(&Options::default()).await;
     let start_at = Some(world.now() + TimeDelta::minutes(30));
@@ -126,9 +160,13 @@ async fn forged_documents_cause_one_read_a_second_at_most_and_delay_nobody() {
 }
 
 fn look_ups(world: &World) -> u32 {
+    seen(world, Effect::LookUp)
+}
+
+fn seen(world: &World, what: Effect) -> u32 {
     let seen = *world.faults().seen();
     let counts = Effect::ALL.iter().zip(seen);
-    counts.filter(|(effect, _)| **effect == Effect::LookUp).map(|(_, n)| n).sum()
+    counts.filter(|(effect, _)| **effect == what).map(|(_, n)| n).sum()
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,18 @@ pub(super) fn builds_alone(workspace: &Workspace, package: &str) -> Result<Repor
     passes(workspace, &["check", "--quiet", "--color", "never", "--locked", "--package", package])
 }
 
+/// The fuzz targets, which are a workspace of their own: by the compiler of everything else, as their fuzzer needs no
+/// other until it is linked. Their dependencies are shared with the other builds.
+pub(super) fn fuzz_targets_build(workspace: &Workspace) -> Result<Report> {
+    let target = workspace.root.join("target");
+    let target = target.to_string_lossy();
+    let where_to = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", &target];
+    passes(
+        workspace,
+        &[&["check", "--quiet", "--color", "never", "--bins"], &where_to[..]].concat(),
+    )
+}
+
 fn passes(workspace: &Workspace, arguments: &[&str]) -> Result<Report> {
     let captured = process::capture(&mut process::cargo(&workspace.root, arguments))?;
     Ok(judged(&captured, &arguments.join(" ")))

@@ -93,6 +93,7 @@ const CHECKS: &[Check] = &[
         depth: Depth::Full,
         run: |workspace| commands::builds_alone(workspace, "curfew-intake"),
     },
+    Check { name: "fuzz targets build", depth: Depth::Full, run: commands::fuzz_targets_build },
     Check { name: "clippy", depth: Depth::Full, run: commands::clippy },
     Check { name: "clippy, bugs planted", depth: Depth::Full, run: commands::clippy_with_bugs },
 ];

@@ -20,6 +20,9 @@ const ENVIRONMENT: &str = "target/venv";
 /// Needs Terraform, and npm for the provider's schema; where they are missing, the summary has it already.
 const TERRAFORM_PROGRAM: &str = "check_terraform.py";
 
+/// Need Prometheus; where it is missing, the summary has it already.
+const PROMETHEUS_PROGRAMS: [&str; 2] = ["check_dashboards.py", "check_prometheus.py"];
+
 /// Runs every `check_*.py` in an environment of its own and returns its interpreter. A missing Python is in the summary
 /// already.
 pub(super) fn run(
@@ -39,7 +42,7 @@ pub(super) fn run(
     for program in programs(&folder)? {
         let name =
             program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name == TERRAFORM_PROGRAM && !(tools.terraform && tools.node) {
+        if !has_its_tools(&name, tools) {
             continue;
         }
         let mut python = Command::new(&interpreter);
@@ -50,6 +53,15 @@ pub(super) fn run(
         summary.step(&name, || process::succeeds(&mut python))?;
     }
     Ok(Some(interpreter))
+}
+
+/// Whether a program finds what it asks for beside Python.
+fn has_its_tools(program: &str, tools: &Tools) -> bool {
+    match program {
+        TERRAFORM_PROGRAM => tools.terraform && tools.node,
+        _ if PROMETHEUS_PROGRAMS.contains(&program) => tools.prometheus,
+        _ => true,
+    }
 }
 
 fn prepare(workspace: &Workspace, interpreter: &Path) -> Result<bool> {

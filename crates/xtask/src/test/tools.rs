@@ -9,6 +9,7 @@ use super::Environment;
 use crate::process;
 
 /// What was found.
+#[expect(clippy::struct_excessive_bools, reason = "each says of one thing whether it is there")]
 pub(super) struct Tools {
     /// Both halves of Google's emulator, or nothing.
     pub(super) emulator_jar: Option<PathBuf>,
@@ -19,6 +20,8 @@ pub(super) struct Tools {
     /// With npm.
     pub(super) node: bool,
     pub(super) terraform: bool,
+    /// With promtool.
+    pub(super) prometheus: bool,
     /// Suites that cannot run, each with how to change that.
     pub(super) missing: Vec<String>,
 }
@@ -49,6 +52,13 @@ const NODE: Program = Program {
 
 const NPM: Program = Program { name: "npm", question: &["--version"], packages: &["npm"] };
 
+/// Debian's package has both programs.
+const PROMETHEUS: Program =
+    Program { name: "prometheus", question: &["--version"], packages: &["prometheus"] };
+
+const PROMTOOL: Program =
+    Program { name: "promtool", question: &["--version"], packages: &["prometheus"] };
+
 /// The suites that run against Google's own emulator.
 const EMULATOR_SUITE: &str = "everything on Google's Firestore emulator";
 
@@ -63,6 +73,9 @@ const GCLOUD_SUITE: &str = "gcloud against the simulated cloud";
 
 /// The suite that judges `terraform/`.
 const TERRAFORM_SUITE: &str = "Terraform's modules by the schema of Google's provider";
+
+/// The suites that judge alerts and dashboards.
+const PROMETHEUS_SUITE: &str = "alerts and dashboards in a real Prometheus";
 
 /// The suite that opens the pages.
 const BROWSER_SUITE: &str = "the pages in a browser";
@@ -98,6 +111,8 @@ impl Tools {
         let with_npm = NODE.find(ci).and_then(|()| NPM.find(ci));
         let with_npm = with_npm.map_err(|error| note(NODE_SUITE, error)).is_ok();
         let terraform = terraform().map_err(|error| note(TERRAFORM_SUITE, error)).is_ok();
+        let prometheus = PROMETHEUS.find(ci).and_then(|()| PROMTOOL.find(ci));
+        let prometheus = prometheus.map_err(|error| note(PROMETHEUS_SUITE, error)).is_ok();
         let browser = browser(ci).map_err(|error| note(BROWSER_SUITE, error)).ok();
         Self {
             emulator_jar: jar.filter(|_| java),
@@ -106,6 +121,7 @@ impl Tools {
             python,
             node: with_npm,
             terraform,
+            prometheus,
             missing,
         }
     }
@@ -271,6 +287,7 @@ mod tests {
             python: false,
             node: false,
             terraform: false,
+            prometheus: false,
             missing: Vec::new(),
         };
         assert!(tools.environment().is_empty());

@@ -33,6 +33,8 @@ override_module {
     intake_key         = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/intake"
     intake_key_version = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/intake/cryptoKeyVersions/1"
     intake_public_key  = "-----BEGIN PUBLIC KEY-----"
+    forms_key          = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/forms"
+    forms_key_version  = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/forms/cryptoKeyVersions/1"
     facts_key          = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/facts"
   }
 }
@@ -67,6 +69,39 @@ run "everything_fits_together" {
     condition     = yamldecode(local.configuration).protected == ["projects/access-system", "projects/access-keys", "projects/access-audit"]
     error_message = "Curfew could grant access to itself"
   }
+}
+
+run "a_rotation_believes_both_keys" {
+  variables {
+    intake_key_version = 2
+    other_intake_keys = [{
+      version         = 1
+      public_key      = "-----BEGIN PUBLIC KEY----- the first"
+      from            = "2025-01-01"
+      until           = "2026-02-01"
+      distrusted_from = "2026-01-15"
+    }]
+  }
+
+  assert {
+    condition     = [for key in yamldecode(local.configuration).keys : key.id] == ["intake-2", "intake-1"] && yamldecode(local.configuration).signing.keyId == "intake-2"
+    error_message = "what signs is not believed, or what signed before is not"
+  }
+
+  assert {
+    condition     = yamldecode(local.configuration).keys[1].distrustedFrom == "2026-01-15" && !can(yamldecode(local.configuration).keys[0].distrustedFrom)
+    error_message = "the stolen key is trusted, or the other is not"
+  }
+}
+
+run "the_key_that_signs_is_no_other_key" {
+  command = plan
+
+  variables {
+    other_intake_keys = [{ version = 1, public_key = "x", from = "2025-01-01", until = "2026-02-01" }]
+  }
+
+  expect_failures = [var.other_intake_keys]
 }
 
 run "with_a_load_balancer_both_parts_know_the_same_audience" {

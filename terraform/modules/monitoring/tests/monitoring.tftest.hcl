@@ -116,6 +116,34 @@ run "every_shipped_alert_is_a_policy" {
   }
 }
 
+run "an_alert_says_what_to_do" {
+  variables {
+    runbooks = "https://git.example.com/curfew/"
+  }
+
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.prometheus["CurfewAccessOverdue"].documentation[0].content, "\n\nhttps://git.example.com/curfew/docs/runbooks/CurfewAccessOverdue.md")
+    error_message = "an alert does not lead to its page"
+  }
+}
+
+run "shipped_burn_rates_are_asked_of_what_is_scraped" {
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.prometheus["CurfewGrantsLate"].conditions[0].condition_prometheus_query_language[0].query, "curfew_approved_to_active_seconds_bucket{le=~\"30|30.0\"}[1h]") && !strcontains(google_monitoring_alert_policy.prometheus["CurfewGrantsLate"].conditions[0].condition_prometheus_query_language[0].query, "curfew:")
+    error_message = "Cloud Monitoring would look for a series that nobody records"
+  }
+}
+
+run "an_address_without_a_slash_is_refused" {
+  command = plan
+
+  variables {
+    runbooks = "https://git.example.com/curfew"
+  }
+
+  expect_failures = [var.runbooks]
+}
+
 run "curfews_own_project_as_the_place_of_the_log_is_refused" {
   command = plan
 

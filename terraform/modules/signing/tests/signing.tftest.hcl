@@ -18,6 +18,11 @@ run "intake_signs_and_the_controller_wraps" {
     condition     = google_kms_crypto_key.facts.purpose == "ENCRYPT_DECRYPT" && google_kms_crypto_key.facts.rotation_period == "7776000s"
     error_message = "the controller's key is not wrapped, or never by a new version"
   }
+
+  assert {
+    condition     = google_kms_crypto_key.forms.purpose == "MAC" && google_kms_crypto_key.forms.version_template[0].algorithm == "HMAC_SHA256"
+    error_message = "the forms' key derives no key of 256 bits"
+  }
 }
 
 run "another_protection_is_refused" {
@@ -78,6 +83,16 @@ run "version_zero_is_refused" {
   }
 
   expect_failures = [var.intake_key_version]
+}
+
+run "version_zero_of_the_forms_key_is_refused" {
+  command = plan
+
+  variables {
+    forms_key_version = 0
+  }
+
+  expect_failures = [var.forms_key_version]
 }
 
 run "rotation_twice_a_day_is_refused" {

@@ -44,6 +44,15 @@ struct DigestBody {
     sha512: Option<Bytes>,
 }
 
+/// `MacSignRequest`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MacBody {
+    #[serde(default)]
+    data: Bytes,
+    data_crc32c: Option<Int64>,
+}
+
 /// `EncryptRequest`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -92,7 +101,9 @@ pub(super) fn sign(session: &Session<'_>, name: &str, body: &SignBody) -> Outcom
         (Algorithm::EcSignEd25519, Some(_), None) => {
             return Err(ApiError::invalid("EC_SIGN_ED25519 signs data, not a digest."));
         }
-        (Algorithm::GoogleSymmetricEncryption, ..) => return Err(ApiError::internal()),
+        (Algorithm::GoogleSymmetricEncryption | Algorithm::HmacSha256, ..) => {
+            return Err(ApiError::internal());
+        }
     };
     let signature = signature.map_err(|_| ApiError::internal())?;
     let mut answer = json!({
@@ -105,6 +116,26 @@ pub(super) fn sign(session: &Session<'_>, name: &str, body: &SignBody) -> Outcom
     if verified_digest {
         answer["verifiedDigestCrc32c"] = true.into();
     }
+    if verified_data {
+        answer["verifiedDataCrc32c"] = true.into();
+    }
+    Ok((answer, Vec::new()))
+}
+
+pub(super) fn mac(session: &Session<'_>, name: &str, body: &MacBody) -> Outcome {
+    let version = usable(session, name, Purpose::Mac)?;
+    let Bytes(data) = &body.data;
+    let verified_data = verified("data", data, body.data_crc32c)?;
+    if data.len() > SOFTWARE_BYTES_MAX {
+        return Err(ApiError::invalid("data must be no larger than 64KiB."));
+    }
+    let mac = version.material.mac(data).map_err(|_| ApiError::internal())?;
+    let mut answer = json!({
+        "name": version.name(),
+        "mac": STANDARD.encode(&mac),
+        "macCrc32c": checksum(&mac),
+        "protectionLevel": version.protection,
+    });
     if verified_data {
         answer["verifiedDataCrc32c"] = true.into();
     }

@@ -253,16 +253,6 @@ impl Cloud {
         Self { silent: BTreeSet::new(), changed: BTreeSet::new(), ..self }
     }
 
-    /// The same cloud, in which nothing dangerous is offered and nothing above the scope is protected: lists know neither
-    /// the one nor the other, and let everything else be seen.
-    pub(super) fn harmless(mut self) -> Self {
-        let above = self.line(&self.scope);
-        self.protected.retain(|node| !above[1..].contains(node));
-        let harmless = ROLES.map(|(role, _)| role);
-        self.offered.retain(|offered| harmless[..HARMLESS].contains(&offered.role));
-        self
-    }
-
     /// The same cloud, in which somebody asks for what is offered as it is offered.
     pub(super) fn asking(
         &self,

@@ -82,7 +82,7 @@ fn lists_show_exactly_what_the_model_lets_be_asked_for() {
     let mut memo = Verdicts::default();
     let mut n_offers = 0;
     for seed in 0..CLOUDS / 20 {
-        let cloud = Cloud::from_seed(seed).answering().harmless();
+        let cloud = Cloud::from_seed(seed).answering();
         let index = index(&cloud, &mut memo);
         for address in ADDRESSES {
             let listed = listed(&cloud, &index, address);
@@ -91,6 +91,37 @@ fn lists_show_exactly_what_the_model_lets_be_asked_for() {
         }
     }
     assert!(n_offers > 500, "{n_offers} offers");
+}
+
+#[test]
+fn nothing_that_a_list_shows_is_refused_to_whoever_asks_for_it_as_it_is_shown() {
+    let mut memo = Verdicts::default();
+    let mut n_offers = 0;
+    for seed in 0..CLOUDS / 4 {
+        let cloud = Cloud::from_seed(seed).answering();
+        let index = index(&cloud, &mut memo);
+        for address in ADDRESSES {
+            for ((resource, role, condition), activation) in listed(&cloud, &index, address) {
+                let is_it = |offered: &&Offered| {
+                    let carried = offered.condition.offers.map(|(_, carried)| carried);
+                    offered.role == role.as_str() && carried == Some(condition.as_str())
+                };
+                // Several bindings may offer the same: one of them, at least, gives what is shown.
+                let granted = cloud.offered.iter().filter(is_it).map(|offered| {
+                    let asking = cloud.asking(address, resource.clone(), offered);
+                    judged(&asking, None, &mut memo).0
+                });
+                let granted: Vec<_> = granted.collect();
+                let shown = Observed::Known(Some(activation));
+                assert!(
+                    granted.contains(&shown),
+                    "seed {seed}: {address} is shown {role} on {resource} {condition:?} as {activation:?}, and judged {granted:?}: {cloud:#?}"
+                );
+                n_offers += 1;
+            }
+        }
+    }
+    assert!(n_offers > 1_000, "{n_offers} offers");
 }
 
 /// Where what was judged contradicts the model; `without` leaves a rule out of the model.
@@ -215,9 +246,12 @@ fn index(cloud: &Cloud, memo: &mut Verdicts) -> Index {
     let placed = |resource: &Resource| Placed {
         resource: resource.clone(),
         display_name: String::new(),
-        parent: cloud.parents.get(resource).filter(|parent| inside.contains(parent)).cloned(),
+        parent: cloud.parents.get(resource).cloned(),
     };
-    let changes = index.changes(&inside.iter().map(placed).collect::<Vec<_>>());
+    // What lies above the scope is known too; nothing there is offered.
+    let above = cloud.line(&cloud.scope);
+    let known = inside.iter().chain(&above[1..]);
+    let changes = index.changes(&known.map(placed).collect::<Vec<_>>());
     for node in changes.set {
         index.set_node(node);
     }
@@ -238,10 +272,14 @@ fn listed(cloud: &Cloud, index: &Index, address: &str) -> Listing {
         .keys()
         .filter(|group| cloud.everybody_in(group).contains(&principal.to_string()));
     let groups = groups.map(|group| Email::parse(group).unwrap()).collect();
-    let rules = cloud.rules();
-    let takes = |_: &crate::index::Node, listed: &crate::index::Listed| {
-        let activation = activation_for(listed.role(), listed.activation(), &rules, false);
-        rules.trusts(listed.node().resource()).then_some(activation)
+    let (rules, above_protected) = (cloud.rules(), cloud.above_protected());
+    let takes = |node: &crate::index::Node, listed: &crate::index::Listed| {
+        let powers = permissions(listed.role().as_str()).map(|all| Powers::of(&all));
+        let role = powers.map_or(RoleKnown::Nonexistent, |powers| RoleKnown::Gives {
+            is_dangerous: powers.is_dangerous,
+            touches_system: powers.touches_system,
+        });
+        foreseen(node, listed, role, above_protected.contains(node.resource()), &rules)
     };
     let members = members_of(&principal, &groups);
     let page = index.offers(&members, Search::default(), None, usize::MAX - 1, &takes);

@@ -1,0 +1,1 @@
+"""What operators watch, judged: rules, tests of rules, runbooks, dashboards."""

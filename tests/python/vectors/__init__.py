@@ -1,0 +1,1 @@
+"""Independent verifiers of `proto/vectors`: written from the documents, without any of Curfew's code."""
