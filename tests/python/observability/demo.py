@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
-# Until the demo, in a debug build on a busy machine, is ready.
+# Until a process, such as the demo in a debug build on a busy machine, is ready.
 START_MAX = 60
 
 # Until something that the demo does at once is seen.
@@ -21,24 +21,18 @@ SOON = 30
 FLAGS = ("--port", "--cloud-port", "--ops-port", "--store-port", "--intake-ops-port")
 
 
-class Demo:
-    """A running demo; `split` runs intake and controller as two processes."""
+class Started:
+    """A process that is waited for, and that leaves with its folder."""
 
-    def __init__(self, binaries, split=False):
-        self.folder = tempfile.TemporaryDirectory()
-        self.data = pathlib.Path(self.folder.name)
-        self.ports = dict(zip(FLAGS, free_ports(len(FLAGS)), strict=True))
-        command = [str(pathlib.Path(binaries) / "curfew-demo"), "--data", self.folder.name, *(["--split"] if split else [])]
-        command += [word for flag, port in self.ports.items() for word in (flag, str(port))]
-        environment = {name: value for name, value in os.environ.items() if name != "FIRESTORE_EMULATOR_HOST"} | {"CURFEW_LOG": "error"}
-        self.log = (self.data / "demo.log").open("w", encoding="utf-8")
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
-        components = [("controller", "--ops-port"), *([("intake", "--intake-ops-port")] if split else [])]
-        self.targets = {component: f"127.0.0.1:{self.ports[flag]}" for component, flag in components}
+    name = ""
+    folder = process = log = None
+
+    def is_ready(self):
+        raise NotImplementedError
 
     def __enter__(self):
         try:
-            eventually("the demo is ready", START_MAX, self._is_ready)
+            eventually(f"{self.name} is ready", START_MAX, self.is_ready)
         except BaseException:
             self.__exit__()
             raise
@@ -54,7 +48,25 @@ class Demo:
         self.log.close()
         self.folder.cleanup()
 
-    def _is_ready(self):
+
+class Demo(Started):
+    """A running demo; `split` runs intake and controller as two processes."""
+
+    name = "the demo"
+
+    def __init__(self, binaries, split=False):
+        self.folder = tempfile.TemporaryDirectory()
+        self.data = pathlib.Path(self.folder.name)
+        self.ports = dict(zip(FLAGS, free_ports(len(FLAGS)), strict=True))
+        command = [str(pathlib.Path(binaries) / "curfew-demo"), "--data", self.folder.name, *(["--split"] if split else [])]
+        command += [word for flag, port in self.ports.items() for word in (flag, str(port))]
+        environment = {name: value for name, value in os.environ.items() if name != "FIRESTORE_EMULATOR_HOST"} | {"CURFEW_LOG": "error"}
+        self.log = (self.data / "demo.log").open("w", encoding="utf-8")
+        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
+        components = [("controller", "--ops-port"), *([("intake", "--intake-ops-port")] if split else [])]
+        self.targets = {component: f"127.0.0.1:{self.ports[flag]}" for component, flag in components}
+
+    def is_ready(self):
         if self.process.poll() is not None:
             raise RuntimeError(f"the demo ended: {(self.data / 'demo.log').read_text(encoding='utf-8')[-2000:]}")
         return all(ask("GET", f"http://{target}/readyz")[0] == 200 for target in self.targets.values()) and self.call("alice", "GET", "/v1/me")[0] == 200

@@ -7,17 +7,17 @@ import urllib.parse
 
 import yaml
 
-from .demo import ask, eventually, free_ports
-
-START_MAX = 30
+from .demo import Started, ask, free_ports
 
 
-class Prometheus:
+class Prometheus(Started):
     """Scrapes `targets` (component → address) and evaluates deploy/prometheus's rules.
 
     Windows stay as they are. An alert's `for` is shortened to `patience`: how long alerts wait is what promtool's tests are
     about.
     """
+
+    name = "Prometheus"
 
     def __init__(self, rules, targets, patience):
         self.folder = tempfile.TemporaryDirectory()
@@ -42,23 +42,8 @@ class Prometheus:
         (folder / path.name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         return path.name
 
-    def __enter__(self):
-        try:
-            eventually("Prometheus is ready", START_MAX, lambda: ask("GET", f"http://127.0.0.1:{self.port}/-/ready")[0] == 200)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        self.folder.cleanup()
+    def is_ready(self):
+        return ask("GET", f"http://127.0.0.1:{self.port}/-/ready")[0] == 200
 
     def api(self, path, **arguments):
         """What an endpoint of /api/v1 answers; an error of Prometheus is a ValueError."""
